@@ -1,0 +1,139 @@
+// Package event is the one stream of small values that a run is. Everything a person or a program sees of a run (the live
+// view, the recap, NDJSON) is a fold over it; nothing else leaves the engine.
+package event
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Version is the version of the stream's schema, told in run_started. It grows when a field changes its meaning or goes away; new fields
+// do not change it.
+const Version = 1
+
+// A Kind says what happened.
+type Kind string
+
+// The kinds of events, in the order in which a run can tell them.
+const (
+	RunStarted  Kind = "run_started"  // V, Version, Playbook, Inventory, Check, Limit, Tags, Hosts (all, in inventory order), Simulated
+	PlayStarted Kind = "play_started" // Play, Hosts, Steps
+	StepStarted Kind = "step_started" // Play, Step, Module, Host: a host begins a step that takes a round trip
+	Out         Kind = "output"       // Play, Step, Key, Host, Stream, Line: one line a person's script printed
+	Retry       Kind = "retry"        // Play, Step, Key, Host, Attempt (the one that failed), Message, Seconds (until the next)
+	Warning     Kind = "warning"      // Message; Play, Step, Host where it belongs to one
+	StepDone    Kind = "step_done"    // Play, Step, Key, Module, Host, Status, Ignored, Reason, Changes, Results, Seconds
+	Stopping    Kind = "stopping"     // Play, Message: why no other step starts
+	HostDone    Kind = "host_done"    // Play, Host, Status (worst), Message, NotReached
+	PlayDone    Kind = "play_done"    // Play, Seconds
+	OutputValue Kind = "output_value" // Name, Value, Message (the output's description)
+	RunDone     Kind = "run_done"     // Recap, ExitCode, Seconds; always the last
+)
+
+// A Status is how a step ended on a host.
+type Status string
+
+// The states of a step on a host.
+const (
+	OK          Status = "ok"
+	Changed     Status = "changed"
+	WouldChange Status = "would_change" // check mode: a run would change it
+	Skipped     Status = "skipped"
+	Refused     Status = "refused" // a decision not to act; Reason tells the ways out
+	Failed      Status = "failed"
+	Unreachable Status = "unreachable" // nothing was started on the host
+	Unknown     Status = "unknown"     // something was started whose outcome nobody knows
+	Cancelled   Status = "cancelled"
+)
+
+// Statuses in the order in which reports list them.
+func Statuses() []Status {
+	return []Status{OK, Changed, WouldChange, Skipped, Refused, Failed, Unreachable, Unknown, Cancelled}
+}
+
+// Bad tells whether a host that ended a step with s has failed.
+func (s Status) Bad() bool {
+	return s == Refused || s == Failed || s == Unreachable || s == Unknown
+}
+
+// An Event is one thing that happened in a run. Which fields are set follows from Kind; empty ones are left out of the JSON.
+// All strings are valid UTF-8 and free of secrets; they may hold control characters, which whoever prints them has to escape.
+type Event struct {
+	V    int       `json:"v,omitempty"`
+	Seq  int64     `json:"seq"` // from 1, without gaps
+	Time time.Time `json:"time"`
+	Kind Kind      `json:"kind"`
+	Run  string    `json:"run,omitempty"` // the run's id
+
+	Play   string   `json:"play,omitempty"`
+	Batch  int      `json:"batch,omitempty"`
+	Step   string   `json:"step,omitempty"`
+	Key    string   `json:"key,omitempty"` // of a for_each instance
+	Module string   `json:"module,omitempty"`
+	Host   string   `json:"host,omitempty"`
+	On     string   `json:"on,omitempty"`
+	Hosts  []string `json:"hosts,omitempty"`
+
+	Status     Status          `json:"status,omitempty"`
+	Ignored    bool            `json:"ignored,omitempty"`
+	Reason     string          `json:"reason,omitempty"` // why it is skipped, refused, failed …
+	Changes    []Change        `json:"changes,omitempty"`
+	Results    json.RawMessage `json:"results,omitempty"` // object of the step's results; unknown ones left out
+	Message    string          `json:"message,omitempty"`
+	Diagnostic *Diagnostic     `json:"diagnostic,omitempty"`
+	Attempt    int             `json:"attempt,omitempty"`
+	NotReached int             `json:"not_reached,omitempty"` // steps a failed host did not reach
+
+	Stream  string `json:"stream,omitempty"` // stdout, stderr
+	Line    string `json:"line,omitempty"`   // without its line end
+	LineB64 []byte `json:"line_b64,omitempty"`
+
+	Name    string          `json:"name,omitempty"`
+	Value   json.RawMessage `json:"value,omitempty"`
+	Seconds float64         `json:"seconds,omitempty"`
+
+	Version   string     `json:"version,omitempty"`
+	Playbook  string     `json:"playbook,omitempty"`
+	Inventory []string   `json:"inventory,omitempty"`
+	Check     bool       `json:"check,omitempty"`
+	Limit     string     `json:"limit,omitempty"`
+	Tags      []string   `json:"tags,omitempty"`
+	Simulated bool       `json:"simulated,omitempty"`
+	Steps     []StepInfo `json:"steps,omitempty"`
+
+	Recap    map[string]Counts `json:"recap,omitempty"`
+	ExitCode *int              `json:"exit_code,omitempty"`
+}
+
+// A StepInfo names one step of a play.
+type StepInfo struct {
+	Step   string `json:"step"`
+	Module string `json:"module"` // "check" for a check block
+}
+
+// A Change is one difference between what is and what is declared.
+type Change struct {
+	What string `json:"what"`
+	Have string `json:"have,omitempty"`
+	Want string `json:"want,omitempty"`
+	Diff string `json:"diff,omitempty"` // unified diff; only with --diff
+}
+
+// Counts are how many steps of a host ended in each state.
+type Counts map[Status]int
+
+// A Diagnostic is a message about a place in a file.
+type Diagnostic struct {
+	Severity string `json:"severity"` // error, warning
+	Summary  string `json:"summary"`
+	Detail   string `json:"detail,omitempty"`
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"` // from 1
+	Column   int    `json:"column,omitempty"`
+	Snippet  string `json:"snippet,omitempty"`
+}
+
+// A Sink takes the events of a run, one at a time, in order of Seq. It must not block for long: the run waits for it.
+type Sink interface {
+	Handle(Event)
+}

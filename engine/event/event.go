@@ -16,18 +16,19 @@ type Kind string
 
 // The kinds of events, in the order in which a run can tell them.
 const (
-	RunStarted  Kind = "run_started"  // V, Version, Playbook, Inventory, Check, Limit, Tags, Hosts (all, in inventory order), Simulated
-	PlayStarted Kind = "play_started" // Play, Hosts, Steps
-	StepStarted Kind = "step_started" // Play, Step, Module, Host: a host begins a step that takes a round trip
-	Out         Kind = "output"       // Play, Step, Key, Host, Stream, Line: one line a person's script printed
-	Retry       Kind = "retry"        // Play, Step, Key, Host, Attempt (the one that failed), Message, Seconds (until the next)
-	Warning     Kind = "warning"      // Message; Play, Step, Host where it belongs to one
-	StepDone    Kind = "step_done"    // Play, Step, Key, Module, Host, Status, Ignored, Reason, Changes, Results, Seconds
-	Stopping    Kind = "stopping"     // Play, Message: why no other step starts
-	HostDone    Kind = "host_done"    // Play, Host, Status (worst), Message, NotReached
-	PlayDone    Kind = "play_done"    // Play, Seconds
-	OutputValue Kind = "output_value" // Name, Value, Message (the output's description)
-	RunDone     Kind = "run_done"     // Recap, ExitCode, Seconds; always the last
+	RunStarted   Kind = "run_started"   // V, Version, Playbook, Inventory, Check, Limit, Tags, Hosts (all, in inventory order), Simulated
+	PlayStarted  Kind = "play_started"  // Play, Hosts, Steps
+	BatchStarted Kind = "batch_started" // Play, Batch, Hosts: the next batch of the play; only where a play has batches
+	StepStarted  Kind = "step_started"  // Play, Step, Module, Host: a host begins a step that takes a round trip
+	Out          Kind = "output"        // Play, Step, Key, Host, Stream, Line: one line a person's script printed
+	Retry        Kind = "retry"         // Play, Step, Key, Host, Attempt (the one that failed), Message, Seconds (until the next)
+	Warning      Kind = "warning"       // Message; Play, Step, Host where it belongs to one
+	StepDone     Kind = "step_done"     // Play, Step, Key, Module, Host, Status, Ignored, Reason, Changes, Results, Seconds
+	Stopping     Kind = "stopping"      // Play, Message: why no other step starts
+	HostDone     Kind = "host_done"     // Play, Host, Status (worst), Message, NotReached
+	PlayDone     Kind = "play_done"     // Play, Seconds
+	OutputValue  Kind = "output_value"  // Name, Value, Message (the output's description)
+	RunDone      Kind = "run_done"      // Recap, ExitCode, Seconds; always the last
 )
 
 // A Status is how a step ended on a host.
@@ -108,7 +109,8 @@ type Event struct {
 // A StepInfo names one step of a play.
 type StepInfo struct {
 	Step   string `json:"step"`
-	Module string `json:"module"` // "check" for a check block
+	Module string `json:"module"`         // "check" for a check block
+	Once   bool   `json:"once,omitempty"` // one step_done for all hosts (run_once)
 }
 
 // A Change is one difference between what is and what is declared.
@@ -122,15 +124,19 @@ type Change struct {
 // Counts are how many steps of a host ended in each state.
 type Counts map[Status]int
 
-// A Diagnostic is a message about a place in a file.
+// A Diagnostic is a message about a place in a file. Lines and columns count from 1, columns in characters as a person sees them
+// (hcl.Pos counts alike); 0 is not known.
 type Diagnostic struct {
-	Severity string `json:"severity"` // error, warning
-	Summary  string `json:"summary"`
-	Detail   string `json:"detail,omitempty"`
-	File     string `json:"file,omitempty"`
-	Line     int    `json:"line,omitempty"` // from 1
-	Column   int    `json:"column,omitempty"`
-	Snippet  string `json:"snippet,omitempty"`
+	Severity  string `json:"severity"` // error, warning
+	Summary   string `json:"summary"`
+	Detail    string `json:"detail,omitempty"`
+	Context   string `json:"context,omitempty"` // what the place is in: step "exec_script" "install"
+	File      string `json:"file,omitempty"`
+	Line      int    `json:"line,omitempty"`
+	Column    int    `json:"column,omitempty"`
+	EndLine   int    `json:"end_line,omitempty"`
+	EndColumn int    `json:"end_column,omitempty"` // behind the last character
+	Snippet   string `json:"snippet,omitempty"`    // whole source lines, the first of them Line
 }
 
 // A Sink takes the events of a run, one at a time, in order of Seq. It must not block for long: the run waits for it.

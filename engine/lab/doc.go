@@ -1,0 +1,22 @@
+// Package lab is the embedded fleet: simulated hosts in this process, reached over real SSH on loopback.
+//
+// The parts, from the bottom up:
+//
+//   - An [FS] is a Unix file system in memory. Clones share everything until it is written.
+//   - A [World] is a root file system, a process table and a network: a host is one, and so is every container.
+//   - A [Process] is a running program of a world: pid, user, environment, file descriptors, signals.
+//   - A [Command] is a program's code. It belongs to a world by a file: what is not on the file system cannot be run.
+//   - The shell is POSIX sh as dash speaks it. The grammar is mvdan.cc/sh/v3/syntax; expansion and execution are the
+//     lab's own, because that module's interpreter behaves as bash, knows no descriptor above 2, no signals and no
+//     process ids, and looks at the machine it runs on (PATH lookups, temporary fifos, the user database).
+//   - A [Host] is a world behind an SSH port with its packages, services and faults, and a [Lab] is a set of hosts.
+//
+// How to add to it: a new command is a Command in a map of its own that allCommands merges, and a file with the content
+// Program("name") where it should be found; a daemon is a Service in Host.standardServices; a container is a World from
+// Host.NewWorld on a clone of its image's FS, whose processes are started with World.Start; what it should show in a
+// snapshot goes into Host.parts. `docker exec -i NAME /bin/sh -s` is then World.Start with that argv and the caller's
+// streams.
+//
+// Nothing of the machine that runs the lab is read, written or run: there is no call that opens a real file or starts
+// a real process, and the only sockets are the hosts' own on 127.0.0.1.
+package lab

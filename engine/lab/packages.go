@@ -1,0 +1,159 @@
+package lab
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Package is what apt can install on a lab host. Programs appear as files that run the Command of that name.
+type Package struct {
+	Name        string
+	Version     string
+	Description string
+	Depends     []string
+	Files       map[string]string // path → content, mode 0644
+	Programs    map[string]string // path → name of the Command, mode 0755
+	Purge       bool              // removing it removes its configuration too
+}
+
+// catalogue is the packages there are, by name.
+type catalogue map[string]Package
+
+const dpkgStatus = "/var/lib/dpkg/status"
+
+func standardCatalogue() catalogue {
+	c := catalogue{}
+	for _, set := range [][]Package{standardPackages()} {
+		for _, p := range set {
+			c[p.Name] = p
+		}
+	}
+	return c
+}
+
+func standardPackages() []Package { return nil }
+
+func basePackages() []string { return nil }
+
+// closure lists names with all they depend on, dependencies first.
+func (c catalogue) closure(names []string) ([]Package, error) {
+	var out []Package
+	seen := map[string]bool{}
+	var add func(name string) error
+	add = func(name string) error {
+		if seen[name] {
+			return nil
+		}
+		seen[name] = true
+		p, ok := c[name]
+		if !ok {
+			return fmt.Errorf("unable to locate package %s", name)
+		}
+		for _, d := range p.Depends {
+			if err := add(d); err != nil {
+				return err
+			}
+		}
+		out = append(out, p)
+		return nil
+	}
+	for _, name := range names {
+		if err := add(name); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// preinstall installs packages while a file system is being built.
+func (c catalogue) preinstall(f *FS, names []string) error {
+	list, err := c.closure(names)
+	if err != nil {
+		return err
+	}
+	have := installed(f)
+	for _, p := range list {
+		if have[p.Name] != "" {
+			continue
+		}
+		if err := p.unpack(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unpack puts the package's files onto f and enters it into dpkg's table.
+func (p Package) unpack(f *FS) error {
+	for path, content := range p.Files {
+		if err := f.WriteFile(path, []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	for path, command := range p.Programs {
+		if err := f.WriteFile(path, Program(command), 0o755); err != nil {
+			return err
+		}
+	}
+	have := installed(f)
+	have[p.Name] = p.Version
+	return writeStatus(f, have)
+}
+
+// remove takes the package's programs and files away.
+func (p Package) remove(f *FS) error {
+	for path := range p.Programs {
+		if err := f.Remove(path); err != nil {
+			return err
+		}
+	}
+	for path := range p.Files {
+		if !p.Purge && strings.HasPrefix(path, "/etc/") {
+			continue
+		}
+		if err := f.Remove(path); err != nil {
+			return err
+		}
+	}
+	have := installed(f)
+	delete(have, p.Name)
+	return writeStatus(f, have)
+}
+
+// installed gives the versions of the packages that a file system has.
+func installed(f *FS) map[string]string {
+	have := map[string]string{}
+	data, err := f.ReadFile(dpkgStatus)
+	if err != nil {
+		return have
+	}
+	for block := range strings.SplitSeq(string(data), "\n\n") {
+		var name, version string
+		for line := range strings.Lines(block) {
+			if v, ok := strings.CutPrefix(line, "Package: "); ok {
+				name = strings.TrimSpace(v)
+			}
+			if v, ok := strings.CutPrefix(line, "Version: "); ok {
+				version = strings.TrimSpace(v)
+			}
+		}
+		if name != "" {
+			have[name] = version
+		}
+	}
+	return have
+}
+
+func writeStatus(f *FS, have map[string]string) error {
+	names := make([]string, 0, len(have))
+	for name := range have {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&b, "Package: %s\nStatus: install ok installed\nArchitecture: amd64\nVersion: %s\n\n", name, have[name])
+	}
+	return f.WriteFile(dpkgStatus, []byte(b.String()), 0o644)
+}

@@ -1,0 +1,616 @@
+package lab
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// view is a file system seen by somebody: every operation is done with that user's rights, relative to cwd.
+type view struct {
+	root  *FS
+	cwd   string
+	uid   int
+	gids  []int // the first is the one that new files get
+	umask Mode
+	proc  *Process // who looks, for /proc/self; may be nil
+}
+
+func rootView(f *FS) view { return view{root: f, cwd: "/", gids: []int{0}} }
+
+// spot is where a path leads: the directory and the name in it, and the file if it is there.
+type spot struct {
+	fs    *FS
+	path  string // absolute, without links, dots and trailing slash
+	node  inode
+	found bool
+
+	dirFS    *FS
+	dir      inode
+	name     string
+	readOnly bool
+}
+
+// Rights of a file, as in its permission bits.
+const (
+	mayRead  Mode = 4
+	mayWrite Mode = 2
+	mayExec  Mode = 1
+)
+
+func (v view) may(n *inode, want Mode) bool {
+	if v.uid == 0 {
+		return want&mayExec == 0 || n.mode.IsDir() || n.mode&0o111 != 0
+	}
+	bits := n.mode
+	switch {
+	case n.uid == v.uid:
+		bits >>= 6
+	case slices.Contains(v.gids, n.gid):
+		bits >>= 3
+	}
+	return bits&want == want
+}
+
+// step is a directory on the way to a file.
+type step struct {
+	fs       *FS
+	node     inode
+	name     string
+	readOnly bool
+}
+
+// walk follows path. The last element may be missing; anything before it may not. A symbolic link at the end is
+// followed if follow is set or the path ends in a slash.
+func (v view) walk(path string, follow bool) (spot, error) {
+	if path == "" {
+		return spot{}, pathError("open", path, syscall.ENOENT)
+	}
+	full := path
+	if !strings.HasPrefix(path, "/") {
+		full = v.cwd + "/" + path
+	}
+	root, ok := v.root.snapshot(rootIno)
+	if !ok {
+		return spot{}, pathError("open", path, syscall.ENOENT)
+	}
+	mustDir := strings.HasSuffix(full, "/") || strings.HasSuffix(full, "/.")
+	todo := elements(full)
+	trail := []step{{fs: v.root, node: root}}
+	links := 0
+	for i := 0; i < len(todo); i++ {
+		here := trail[len(trail)-1]
+		if !here.node.mode.IsDir() {
+			return spot{}, pathError("open", path, syscall.ENOTDIR)
+		}
+		if !v.may(&here.node, mayExec) {
+			return spot{}, pathError("open", path, syscall.EACCES)
+		}
+		name := todo[i]
+		if name == ".." {
+			trail = trail[:max(1, len(trail)-1)]
+			continue
+		}
+		if len(name) > 255 {
+			return spot{}, pathError("open", path, syscall.ENAMETOOLONG)
+		}
+		last := i == len(todo)-1
+		next, found := v.enter(here, name)
+		if !found {
+			if !last {
+				return spot{}, pathError("open", path, syscall.ENOENT)
+			}
+			return spot{fs: here.fs, path: trailPath(trail, name), dirFS: here.fs, dir: here.node, name: name, readOnly: here.readOnly}, nil
+		}
+		if next.node.mode.Type() == TypeSymlink && (!last || follow || mustDir) {
+			if links++; links > 40 {
+				return spot{}, pathError("open", path, syscall.ELOOP)
+			}
+			if next.node.dyn != nil && next.node.dyn.open != nil { // the magic links of /proc/self/fd
+				return spot{fs: next.fs, node: next.node, found: true, path: trailPath(trail, name), dirFS: here.fs, dir: here.node, name: name}, nil
+			}
+			target := v.linkTarget(&next.node)
+			if strings.HasPrefix(target, "/") {
+				trail = trail[:1]
+			}
+			todo = append(elements(target), todo[i+1:]...)
+			i = -1
+			continue
+		}
+		trail = append(trail, next)
+	}
+	return v.arrived(trail, path, mustDir)
+}
+
+func (v view) arrived(trail []step, path string, mustDir bool) (spot, error) {
+	end := trail[len(trail)-1]
+	if mustDir && !end.node.mode.IsDir() {
+		return spot{}, pathError("open", path, syscall.ENOTDIR)
+	}
+	s := spot{fs: end.fs, node: end.node, found: true, path: trailPath(trail, ""), name: end.name, readOnly: end.readOnly}
+	if len(trail) > 1 {
+		s.dirFS, s.dir = trail[len(trail)-2].fs, trail[len(trail)-2].node
+	} else {
+		s.dirFS, s.dir = end.fs, end.node
+	}
+	return s, nil
+}
+
+// enter looks a name up, and goes through what is mounted there.
+func (v view) enter(here step, name string) (step, bool) {
+	if here.node.dyn != nil {
+		if here.node.dyn.lookup == nil {
+			return step{}, false
+		}
+		n := here.node.dyn.lookup(v.proc, name)
+		if n == nil {
+			return step{}, false
+		}
+		return step{fs: here.fs, node: *n, name: name, readOnly: here.readOnly}, true
+	}
+	if here.node.ino == rootIno && name == "proc" && here.fs.proc != nil {
+		return step{fs: here.fs, node: *here.fs.proc, name: name}, true
+	}
+	n, ok := here.fs.child(here.node.ino, name)
+	if !ok {
+		return step{}, false
+	}
+	next := step{fs: here.fs, node: n, name: name, readOnly: here.readOnly}
+	if m, ok := here.fs.mountAt(n.ino); ok {
+		if covered, ok := m.fs.snapshot(m.ino); ok {
+			return step{fs: m.fs, node: covered, name: name, readOnly: m.readOnly}, true
+		}
+	}
+	return next, true
+}
+
+func (v view) linkTarget(n *inode) string {
+	if n.dyn != nil && n.dyn.link != nil {
+		return n.dyn.link(v.proc)
+	}
+	return n.target
+}
+
+func elements(path string) []string {
+	var out []string
+	for part := range strings.SplitSeq(path, "/") {
+		if part != "" && part != "." {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+func trailPath(trail []step, last string) string {
+	var b strings.Builder
+	for _, s := range trail[1:] {
+		b.WriteByte('/')
+		b.WriteString(s.name)
+	}
+	if last != "" {
+		b.WriteByte('/')
+		b.WriteString(last)
+	}
+	if b.Len() == 0 {
+		return "/"
+	}
+	return b.String()
+}
+
+// find is walk for a file that has to be there.
+func (v view) find(path string, follow bool) (spot, error) {
+	s, err := v.walk(path, follow)
+	if err != nil {
+		return s, err
+	}
+	if !s.found {
+		return s, pathError("open", path, syscall.ENOENT)
+	}
+	return s, nil
+}
+
+// place is walk for a file that is about to be made: nothing may be there, and the directory must be writable.
+func (v view) place(path string) (spot, error) {
+	s, err := v.walk(strings.TrimRight(path, "/"), false)
+	if path != "" && strings.Trim(path, "/") == "" {
+		return s, pathError("mkdir", path, syscall.EEXIST)
+	}
+	if err != nil {
+		return s, err
+	}
+	if s.found {
+		return s, pathError("create", path, syscall.EEXIST)
+	}
+	return s, v.canEdit(s, path)
+}
+
+// canEdit says whether names in the directory of s may be made and taken away.
+func (v view) canEdit(s spot, path string) error {
+	if s.dir.dyn != nil {
+		return pathError("write", path, syscall.EACCES)
+	}
+	if !v.may(&s.dir, mayWrite) || !v.may(&s.dir, mayExec) {
+		return pathError("write", path, syscall.EACCES)
+	}
+	if s.readOnly {
+		return pathError("write", path, syscall.EROFS)
+	}
+	return nil
+}
+
+func (v view) stat(path string, follow bool) (Info, error) {
+	s, err := v.find(path, follow)
+	if err != nil {
+		return Info{}, err
+	}
+	if s.node.dyn != nil && s.node.mode.Type() == TypeSymlink {
+		s.node.target = v.linkTarget(&s.node)
+	}
+	info := s.node.info(s.name, s.fs)
+	if s.name == "" {
+		info.Base = "/"
+	}
+	return info, nil
+}
+
+func (v view) access(path string, want Mode) error {
+	s, err := v.find(path, true)
+	if err != nil {
+		return err
+	}
+	if !v.may(&s.node, want) {
+		return pathError("access", path, syscall.EACCES)
+	}
+	if want&mayWrite != 0 && s.readOnly {
+		return pathError("access", path, syscall.EROFS)
+	}
+	return nil
+}
+
+// realpath is the path without links and dots. All but the last element have to be there.
+func (v view) realpath(path string) (string, error) {
+	s, err := v.walk(path, true)
+	return s.path, err
+}
+
+func (v view) readLink(path string) (string, error) {
+	s, err := v.find(path, false)
+	if err != nil {
+		return "", err
+	}
+	if s.node.mode.Type() != TypeSymlink {
+		return "", pathError("readlink", path, syscall.EINVAL)
+	}
+	return v.linkTarget(&s.node), nil
+}
+
+func (v view) readDir(path string) ([]Info, error) {
+	s, err := v.find(path, true)
+	if err != nil {
+		return nil, err
+	}
+	if !s.node.mode.IsDir() {
+		return nil, pathError("readdir", path, syscall.ENOTDIR)
+	}
+	if !v.may(&s.node, mayRead) {
+		return nil, pathError("readdir", path, syscall.EACCES)
+	}
+	here := step{fs: s.fs, node: s.node}
+	var names []string
+	if d := s.node.dyn; d != nil {
+		names = d.list(v.proc)
+	} else {
+		names = s.fs.names(s.node.ino)
+	}
+	out := make([]Info, 0, len(names))
+	for _, name := range names {
+		next, ok := v.enter(here, name)
+		if !ok {
+			continue
+		}
+		if next.node.dyn != nil && next.node.dyn.link != nil {
+			next.node.target = next.node.dyn.link(v.proc)
+		}
+		out = append(out, next.node.info(name, next.fs))
+	}
+	return out, nil
+}
+
+func (v view) newNode(dir inode, mode Mode) inode {
+	n := inode{mode: mode, uid: v.uid, gid: v.gids[0]}
+	if dir.mode&SetGID != 0 {
+		n.gid = dir.gid
+		if mode.IsDir() {
+			n.mode |= SetGID
+		}
+	}
+	return n
+}
+
+func (v view) create(path string, n inode, mode Mode) error {
+	s, err := v.place(path)
+	if err != nil {
+		return err
+	}
+	fresh := v.newNode(s.dir, n.mode|mode)
+	fresh.data, fresh.target, fresh.major, fresh.minor = n.data, n.target, n.major, n.minor
+	return s.fs.change(s.path, true, func() error {
+		d := s.fs.get(s.dir.ino)
+		if d == nil || d.nlink <= 0 {
+			return pathError("create", path, syscall.ENOENT)
+		}
+		if _, taken := d.entries[s.name]; taken {
+			return pathError("create", path, syscall.EEXIST)
+		}
+		s.fs.add(s.dir.ino, s.name, fresh)
+		return nil
+	})
+}
+
+func (v view) mkdir(path string, mode Mode) error {
+	return v.create(path, inode{mode: TypeDir}, mode.Perm()&^v.umask)
+}
+
+func (v view) mkdirAll(path string, mode Mode) error {
+	if info, err := v.stat(path, true); err == nil {
+		if !info.IsDir() {
+			return pathError("mkdir", path, syscall.EEXIST)
+		}
+		return nil
+	}
+	if parent := dirOf(path); parent != path {
+		if err := v.mkdirAll(parent, mode); err != nil {
+			return err
+		}
+	}
+	err := v.mkdir(path, mode)
+	if reason2(err) == syscall.EEXIST {
+		if info, serr := v.stat(path, true); serr == nil && info.IsDir() {
+			return nil
+		}
+	}
+	return err
+}
+
+func (v view) symlink(target, path string) error {
+	return v.create(path, inode{mode: TypeSymlink, target: target}, 0o777)
+}
+
+func (v view) mknod(path string, mode Mode, major, minor int) error {
+	return v.create(path, inode{mode: mode.Type(), major: major, minor: minor}, mode.Perm()&^v.umask)
+}
+
+func (v view) link(old, path string, follow bool) error {
+	from, err := v.find(old, follow)
+	if err != nil {
+		return err
+	}
+	if from.node.mode.IsDir() {
+		return pathError("link", old, syscall.EPERM)
+	}
+	to, err := v.place(path)
+	if err != nil {
+		return err
+	}
+	if from.fs != to.fs {
+		return pathError("link", path, syscall.EXDEV)
+	}
+	return to.fs.change(to.path, false, func() error {
+		n, d := to.fs.own(from.node.ino), to.fs.own(to.dir.ino)
+		if n == nil || d == nil {
+			return pathError("link", path, syscall.ENOENT)
+		}
+		if _, taken := d.entries[to.name]; taken {
+			return pathError("link", path, syscall.EEXIST)
+		}
+		n.nlink++
+		stamp := to.fs.now().UnixNano()
+		n.ctime, d.mtime, d.ctime = stamp, stamp, stamp
+		d.entries[to.name] = n.ino
+		return nil
+	})
+}
+
+// sticky says whether v may not take n out of dir because dir has the sticky bit.
+func (v view) sticky(dir, n *inode) bool {
+	return dir.mode&Sticky != 0 && v.uid != 0 && v.uid != n.uid && v.uid != dir.uid
+}
+
+func (v view) unlink(path string) error {
+	s, err := v.find(path, false)
+	if err != nil {
+		return err
+	}
+	if s.node.mode.IsDir() {
+		return pathError("unlink", path, syscall.EISDIR)
+	}
+	return v.take(s, path)
+}
+
+func (v view) rmdir(path string) error {
+	s, err := v.find(path, false)
+	if err != nil {
+		return err
+	}
+	if !s.node.mode.IsDir() {
+		return pathError("rmdir", path, syscall.ENOTDIR)
+	}
+	if strings.HasSuffix(path, "/.") || path == "." {
+		return pathError("rmdir", path, syscall.EINVAL)
+	}
+	return v.take(s, path)
+}
+
+func (v view) take(s spot, path string) error {
+	if s.name == "" || s.fs != s.dirFS {
+		return pathError("remove", path, syscall.EBUSY)
+	}
+	if err := v.canEdit(s, path); err != nil {
+		return err
+	}
+	if v.sticky(&s.dir, &s.node) {
+		return pathError("remove", path, syscall.EPERM)
+	}
+	return s.fs.change(s.path, false, func() error {
+		d := s.fs.get(s.dir.ino)
+		if d == nil || d.entries[s.name] != s.node.ino {
+			return pathError("remove", path, syscall.ENOENT)
+		}
+		if n := s.fs.get(s.node.ino); n != nil && n.mode.IsDir() && len(n.entries) > 0 {
+			return pathError("remove", path, syscall.ENOTEMPTY)
+		}
+		s.fs.drop(s.dir.ino, s.name)
+		return nil
+	})
+}
+
+func (v view) removeAll(path string) error {
+	info, err := v.stat(path, false)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return v.unlink(path)
+	}
+	entries, err := v.readDir(path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := v.removeAll(path + "/" + e.Base); err != nil {
+			return err
+		}
+	}
+	return v.rmdir(path)
+}
+
+func (v view) rename(old, path string) error {
+	from, err := v.find(strings.TrimRight(old, "/"), false)
+	if err != nil {
+		return err
+	}
+	to, err := v.walk(strings.TrimRight(path, "/"), false)
+	if err != nil {
+		return err
+	}
+	if from.fs != to.fs || from.fs != from.dirFS || to.fs != to.dirFS {
+		return pathError("rename", path, syscall.EXDEV)
+	}
+	for _, s := range []spot{from, to} {
+		if err := v.canEdit(s, s.path); err != nil {
+			return err
+		}
+		if s.found && v.sticky(&s.dir, &s.node) {
+			return pathError("rename", path, syscall.EPERM)
+		}
+	}
+	if from.node.mode.IsDir() && (to.path+"/" != from.path+"/") && strings.HasPrefix(to.path+"/", from.path+"/") {
+		return pathError("rename", path, syscall.EINVAL)
+	}
+	return to.fs.change(to.path, false, func() error { return to.fs.move(from, to) })
+}
+
+// move renames within one file system. The caller holds mu.
+func (f *FS) move(from, to spot) error {
+	a, b := f.own(from.dir.ino), f.own(to.dir.ino)
+	if a == nil || b == nil || a.entries[from.name] != from.node.ino {
+		return pathError("rename", from.path, syscall.ENOENT)
+	}
+	n := f.own(from.node.ino)
+	if have, taken := b.entries[to.name]; taken {
+		if have == n.ino {
+			return nil
+		}
+		old := f.get(have)
+		switch {
+		case old.mode.IsDir() && !n.mode.IsDir():
+			return pathError("rename", to.path, syscall.EISDIR)
+		case !old.mode.IsDir() && n.mode.IsDir():
+			return pathError("rename", to.path, syscall.ENOTDIR)
+		case old.mode.IsDir() && len(old.entries) > 0:
+			return pathError("rename", to.path, syscall.ENOTEMPTY)
+		}
+		f.drop(b.ino, to.name)
+	}
+	delete(a.entries, from.name)
+	b.entries[to.name] = n.ino
+	if n.mode.IsDir() {
+		a.nlink--
+		b.nlink++
+		n.parent = b.ino
+	}
+	stamp := f.now().UnixNano()
+	a.mtime, a.ctime, b.mtime, b.ctime, n.ctime = stamp, stamp, stamp, stamp, stamp
+	return nil
+}
+
+// edit changes the inode at path if v is its owner or root.
+func (v view) edit(op, path string, follow bool, apply func(n *inode) error) error {
+	s, err := v.find(path, follow)
+	if err != nil {
+		return err
+	}
+	if s.node.dyn != nil {
+		return pathError(op, path, syscall.EPERM)
+	}
+	if s.readOnly {
+		return pathError(op, path, syscall.EROFS)
+	}
+	return s.fs.change(s.path, false, func() error {
+		n := s.fs.own(s.node.ino)
+		if n == nil {
+			return pathError(op, path, syscall.ENOENT)
+		}
+		if err := apply(n); err != nil {
+			return err
+		}
+		n.ctime = s.fs.now().UnixNano()
+		return nil
+	})
+}
+
+func (v view) chmod(path string, mode Mode, follow bool) error {
+	return v.edit("chmod", path, follow, func(n *inode) error {
+		if v.uid != 0 && v.uid != n.uid {
+			return pathError("chmod", path, syscall.EPERM)
+		}
+		n.mode = n.mode.Type() | mode.Perm()
+		return nil
+	})
+}
+
+func (v view) chown(path string, uid, gid int, follow bool) error {
+	return v.edit("chown", path, follow, func(n *inode) error {
+		foreign := (uid >= 0 && uid != n.uid) || (gid >= 0 && gid != n.gid && !slices.Contains(v.gids, gid))
+		if v.uid != 0 && (foreign || v.uid != n.uid) {
+			return pathError("chown", path, syscall.EPERM)
+		}
+		if uid >= 0 {
+			n.uid = uid
+		}
+		if gid >= 0 {
+			n.gid = gid
+		}
+		if n.mode.IsRegular() && n.mode&0o111 != 0 {
+			n.mode &^= SetUID | SetGID
+		}
+		return nil
+	})
+}
+
+// chtimes sets the access and modification times; the zero time keeps one.
+func (v view) chtimes(path string, atime, mtime time.Time, follow bool) error {
+	return v.edit("utimes", path, follow, func(n *inode) error {
+		if v.uid != 0 && v.uid != n.uid && !v.may(n, mayWrite) {
+			return pathError("utimes", path, syscall.EACCES)
+		}
+		if !atime.IsZero() {
+			n.atime = atime.UnixNano()
+		}
+		if !mtime.IsZero() {
+			n.mtime = mtime.UnixNano()
+		}
+		return nil
+	})
+}

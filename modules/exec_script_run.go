@@ -1,0 +1,223 @@
+package modules
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cvsplay/engine"
+)
+
+// execSearched is how much of each stream is kept for the patterns at least.
+const execSearched = 4 << 20
+
+// Ask gives the script itself where it is read-only, else a question for each guard.
+func (a execArgs) Ask() []engine.Question {
+	if a.ReadOnly {
+		return []engine.Question{a.shell()}
+	}
+	var out []engine.Question
+	for _, g := range a.guards() {
+		out = append(out, g.ask)
+	}
+	return out
+}
+
+// shell is what the step runs.
+func (a execArgs) shell() engine.Shell {
+	sh := engine.Shell{
+		Foreign:  true,
+		AnyCode:  true,
+		Args:     a.Args,
+		Stdin:    []byte(a.Stdin),
+		Dir:      a.Workdir,
+		User:     a.User,
+		Keep:     a.keep(),
+		Artifact: a.Artifact,
+	}
+	if a.Script != nil {
+		sh.Text = *a.Script
+		return sh
+	}
+	sh.Text, sh.Args = `exec "$@"`, a.Command
+	return sh
+}
+
+func (a execArgs) maxOutput() int64 {
+	if a.MaxOutput <= 0 {
+		return execMaxOutput
+	}
+	return a.MaxOutput
+}
+
+// keep is how much of a stream comes back: what the results need, and enough for the patterns.
+func (a execArgs) keep() int64 {
+	if len(a.FailRegex)+len(a.OKRegex) == 0 {
+		return a.maxOutput()
+	}
+	return max(a.maxOutput(), execSearched)
+}
+
+// what names the change.
+func (a execArgs) what() string {
+	if a.Script != nil {
+		return "run script"
+	}
+	return "run " + strings.Join(a.Command, " ")
+}
+
+func decideExec(a execArgs, seen engine.Seen) engine.Decision {
+	if a.ReadOnly {
+		return a.judge(seen.Answers[0], nil)
+	}
+	v, err := a.verdict(seen.Answers)
+	if err != nil {
+		return engine.Stop{State: engine.Failed, Why: err.Error(), Results: notRun()}
+	}
+	if len(seen.Past) > 0 {
+		if d := a.afterwards(seen.Past[len(seen.Past)-1], v); d != nil {
+			return d
+		}
+	}
+	if v.holds != "" {
+		return engine.Done{Results: notRun()}
+	}
+	return engine.Act{
+		Changes: []engine.Change{{
+			What:  a.what(),
+			Have:  v.have(),
+			Want:  v.want(),
+			Do:    []engine.Action{a.shell()},
+			Again: a.RetryUnknown || v.proof,
+		}},
+		Results: engine.Values{"ran": true},
+	}
+}
+
+// afterwards decides once the script has run, or was begun; nil: as if it had not.
+func (a execArgs) afterwards(last engine.Outcome, v verdict) engine.Decision {
+	if len(last.Answers) == 0 {
+		return engine.Stop{State: engine.Failed, Why: last.Why}
+	}
+	ans := last.Answers[0]
+	switch ans.State {
+	case engine.Given:
+		return a.judge(ans, &v)
+	case engine.TimedOut:
+		return engine.Stop{State: engine.Failed, Why: timedOut(ans), Results: a.results(ans, nil)}
+	case engine.Lost:
+		if v.proof && v.holds != "" {
+			return engine.Done{
+				Results: a.results(ans, nil),
+				Warn:    []string{"the connection was lost while it ran; it has come to its end all the same: " + v.holds},
+			}
+		}
+		return nil
+	case engine.NotStarted:
+		return nil
+	}
+	return engine.Stop{State: engine.Failed, Why: last.Why}
+}
+
+// judge gives the verdict over an execution that came to its end. v is nil where there is no guard to ask.
+func (a execArgs) judge(ans engine.Answer, v *verdict) engine.Decision {
+	s := search(a, ans)
+	results := a.results(ans, s.matches)
+	why := ""
+	switch {
+	case !slices.Contains(a.okCodes(), ans.Code):
+		why = fmt.Sprintf("%s ended with %d%s%s", a.noun(), ans.Code, a.wantedCodes(), lastWords(ans))
+	case s.why != "":
+		why = s.why
+	case v != nil && v.proof && v.holds == "":
+		why = fmt.Sprintf("did not converge: %s ended with %d, and still %s", a.noun(), ans.Code, v.have())
+	}
+	if why != "" {
+		return engine.Stop{State: engine.Failed, Why: why, Results: results}
+	}
+	return engine.Done{Results: results}
+}
+
+func (a execArgs) noun() string {
+	if a.Script != nil {
+		return "the script"
+	}
+	return a.Command[0]
+}
+
+func (a execArgs) okCodes() []int {
+	if len(a.OKCodes) == 0 {
+		return []int{0}
+	}
+	return a.OKCodes
+}
+
+func (a execArgs) wantedCodes() string {
+	if codes := a.okCodes(); len(codes) > 1 || codes[0] != 0 {
+		words := make([]string, len(codes))
+		for i, c := range codes {
+			words[i] = strconv.Itoa(c)
+		}
+		return " (wanted " + strings.Join(words, ", ") + ")"
+	}
+	return ""
+}
+
+// notRun are the results where a guard held.
+func notRun() engine.Values {
+	return engine.Values{"ran": false, "rc": nil, "stdout": nil, "stderr": nil, "duration": nil, "truncated": nil, "matches": nil}
+}
+
+func (a execArgs) results(ans engine.Answer, matches []any) engine.Values {
+	v := notRun()
+	v["ran"] = true
+	if ans.State == engine.Given {
+		v["rc"] = ans.Code
+	}
+	v["stdout"] = string(head(ans.Stdout.Bytes, a.maxOutput()))
+	v["stderr"] = string(head(ans.Stderr.Bytes, a.maxOutput()))
+	v["duration"] = ans.Seconds
+	v["truncated"] = max(ans.Stdout.Size, ans.Stderr.Size) > a.maxOutput()
+	v["matches"] = append([]any{}, matches...)
+	return v
+}
+
+func head(b []byte, n int64) []byte {
+	if int64(len(b)) > n {
+		return b[:n]
+	}
+	return b
+}
+
+// timedOut says that the limit ended it, and what could not be killed.
+func timedOut(ans engine.Answer) string {
+	why := ans.Why
+	if why == "" {
+		why = fmt.Sprintf("timed out after %.0f s", ans.Seconds)
+	}
+	if len(ans.Survivors) > 0 {
+		why += "\nstill running, could not be killed: " + strings.Join(ans.Survivors, "; ")
+	}
+	return why + lastWords(ans)
+}
+
+// lastWords are the last lines a program wrote, which mostly tell what went wrong: standard error, else standard output.
+func lastWords(ans engine.Answer) string {
+	const most, longest = 5, 500
+	text := strings.TrimSpace(ans.Stderr.String())
+	if text == "" {
+		text = strings.TrimSpace(ans.Stdout.String())
+	}
+	if text == "" {
+		return ""
+	}
+	lines := strings.Split(text, "\n")
+	lines = lines[max(0, len(lines)-most):]
+	for i, l := range lines {
+		if len(l) > longest {
+			lines[i] = strings.ToValidUTF8(l[:longest], "") + "…"
+		}
+	}
+	return "\n" + strings.Join(lines, "\n")
+}

@@ -95,6 +95,7 @@ func newCauses() *causes {
 
 // add notes a failure and gives its cause; first tells that it is the first of it.
 func (c *causes) add(e event.Event, reason string, t *tail) (found *cause, first bool) {
+	reason = withoutHost(reason, e.Host)
 	like := alike(reason, e.Host)
 	id := strings.Join([]string{e.Play, e.Step, e.Key, string(e.Status), like}, "\x00")
 	found = c.index[id]
@@ -171,6 +172,14 @@ func alike(text, host string) string {
 		}
 		return "<address>"
 	})
+}
+
+// withoutHost leaves the host's name out where a reason begins with it: it is told beside it.
+func withoutHost(reason, host string) string {
+	if rest, ok := strings.CutPrefix(reason, host+":"); ok && host != "" {
+		return strings.TrimLeft(rest, " ")
+	}
+	return reason
 }
 
 // replaceWord replaces word where it is not part of a longer name: node1 is no part of node10.

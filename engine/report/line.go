@@ -15,40 +15,52 @@ type line struct {
 	style lipgloss.Style
 	label string
 	hosts string
-	rest  string // may hold anything
-	all   bool   // however long it is
+	rest  []string // why or what; may hold anything
+	all   bool     // however long it is
 }
 
 // stepLine prints l. Words for which there is no room go on below.
 func (t *transcript) stepLine(l line) {
 	head := pad(l.word, statusWidth+gap)
-	name := pad(truncate(l.label, maxLabel+keyRoom(l.label)), t.labelWidth+gap)
+	name := pad(truncate(l.label, maxLabel+keyRoom(l.label)), t.labelWidth) + strings.Repeat(" ", gap)
 	indent := ansi.StringWidth(head)
 	room := t.width - indent - ansi.StringWidth(name)
-	var rest []string
-	for _, text := range safeLines(l.rest) {
-		rest = append(rest, text)
-		if !l.all {
-			break
-		}
-	}
-	hosts := wrap(l.hosts, max(room, t.width-indent-4)) // what is longer than a line goes on below
-	if ansi.StringWidth(l.hosts) > room {
+	rest := t.rest(l, t.width-indent)
+	if ansi.StringWidth(l.hosts) > room { // names that are longer than a line go on below
 		t.print(l.style.Render(head) + name)
-		for _, text := range hosts {
+		for _, text := range wrap(l.hosts, t.width-indent-2) {
 			t.print(strings.Repeat(" ", indent+2) + text)
 		}
-		t.below(rest, indent, l.all)
-		return
+	} else {
+		text := l.style.Render(head) + name + pad(l.hosts, t.hostsWidth)
+		room -= max(t.hostsWidth, ansi.StringWidth(l.hosts)) + gap
+		if one := strings.Join(l.rest, ", "); clean(one) && ansi.StringWidth(one) <= room {
+			text += strings.Repeat(" ", gap) + t.quieter(l, one)
+			rest = nil
+		}
+		t.print(text)
 	}
-	text := l.style.Render(head) + name + pad(l.hosts, t.hostsWidth)
-	used := indent + ansi.StringWidth(name) + max(t.hostsWidth, ansi.StringWidth(l.hosts)) + gap
-	if len(rest) > 0 && ansi.StringWidth(rest[0]) <= t.width-used {
-		text += strings.Repeat(" ", gap) + t.quieter(l, rest[0])
-		rest = rest[1:]
+	for _, text := range rest {
+		t.print(strings.Repeat(" ", indent) + t.quieter(l, text))
 	}
-	t.print(text)
-	t.below(rest, indent, l.all)
+}
+
+// rest are the words of l as lines of so many columns.
+func (t *transcript) rest(l line, width int) []string {
+	var out []string
+	for i, words := range l.rest {
+		if i == maxRest && !l.all {
+			return append(out, "… and "+thousands(len(l.rest)-i)+" more")
+		}
+		for _, text := range safeLines(words) {
+			parts := wrap(text, width)
+			if !l.all && len(parts) > maxRest {
+				parts = append(parts[:maxRest-1], truncate(strings.Join(parts[maxRest-1:], " "), width))
+			}
+			out = append(out, parts...)
+		}
+	}
+	return out
 }
 
 // quieter keeps the eye on what failed: the words of all else are faint.
@@ -57,21 +69,6 @@ func (t *transcript) quieter(l line, text string) string {
 		return text
 	}
 	return t.styles.faint.Render(text)
-}
-
-// below prints the words of a line under it.
-func (t *transcript) below(rest []string, indent int, all bool) {
-	margin := strings.Repeat(" ", indent)
-	for _, text := range rest {
-		parts := wrap(text, t.width-indent)
-		if !all && len(parts) > maxRest {
-			parts = parts[:maxRest]
-			parts[maxRest-1] = truncate(parts[maxRest-1]+" …", t.width-indent)
-		}
-		for _, part := range parts {
-			t.print(margin + part)
-		}
-	}
 }
 
 // keyRoom is how much wider than others a label of instances may be.

@@ -46,13 +46,16 @@ func (t *transcript) counts() {
 		head = append(head, cell{text: word(s), style: t.styles.faint, right: true})
 	}
 	g := grid{rows: [][]cell{head}, gap: gap}
-	room := max(20, t.width-g.width()-gap)
+	if t.width-g.width() < 16 {
+		g.gap = 1
+	}
+	room := max(12, t.width-g.width()+len(head[0].text))
 	for _, r := range rows {
 		style := t.styles.plain
 		if r.bad {
 			style = t.styles.badBold
 		}
-		cells := []cell{{text: folded(Safe(nodeset.Fold(r.hosts)), room), style: style}}
+		cells := []cell{{text: folded(r.hosts, room), style: style}}
 		if len(r.hosts) > 40 && strings.Contains(cells[0].text, "\n") {
 			cells[0].text = count(len(r.hosts), "host")
 		}
@@ -210,8 +213,10 @@ func (t *transcript) cause(c *cause) {
 		what += ": " + reasons[0]
 		reasons = reasons[1:]
 	}
-	if text := unreached(c.notReached); text != "" {
-		what += text
+	if note := unreached(c.notReached); len(reasons) > 0 && note != "" {
+		reasons = append(reasons, note)
+	} else if note != "" {
+		what += " " + note
 	}
 	for i, part := range wrap(hosts+": "+what, t.width) {
 		name, rest := "", part
@@ -246,9 +251,9 @@ func unreached(n [2]int) string {
 	case n[1] == 0:
 		return ""
 	case n[0] == n[1]:
-		return " (" + count(n[0], "step") + " not reached)"
+		return "(" + count(n[0], "step") + " not reached)"
 	}
-	return fmt.Sprintf(" (%d–%d steps not reached)", n[0], n[1])
+	return fmt.Sprintf("(%d–%d steps not reached)", n[0], n[1])
 }
 
 // totals prints the last lines: how the run went as a whole, and the time it took.

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"cvsplay/engine/event"
 	"cvsplay/engine/nodeset"
 )
@@ -43,6 +45,7 @@ func (f *stepFold) add(e event.Event) *group {
 	if f.module == "" {
 		f.module = e.Module
 	}
+	e.Reason = withoutHost(e.Reason, e.Host)
 	var id strings.Builder
 	id.WriteString(string(e.Status) + "\x00" + e.Key + "\x00" + alike(e.Reason, e.Host))
 	if e.Ignored {
@@ -127,23 +130,34 @@ func mergeAll(groups []*group) *group {
 // untold tells whether the group has hosts whose failure was not told when it happened.
 func (g *group) untold() bool { return g.told < g.ended }
 
-// summary is why, or what changed, in short.
-func (g *group) summary() string {
+// summary is why, or what changed, in one line.
+func (g *group) summary() string { return strings.Join(g.words(describe), ", ") }
+
+// words are why, or else every change.
+func (g *group) words(describe func(event.Change) string) []string {
 	reason, _, _ := strings.Cut(g.reason, "\n")
-	if g.ignored && reason != "" {
-		return "ignored: " + reason
+	switch {
+	case g.ignored && reason != "":
+		return []string{"ignored: " + reason}
+	case g.ignored:
+		return []string{"ignored"}
+	case reason != "":
+		return []string{reason}
 	}
-	if g.ignored {
-		return "ignored"
-	}
-	if reason != "" {
-		return reason
-	}
-	var parts []string
+	var words []string
 	for _, c := range g.changes {
-		parts = append(parts, describe(c))
+		words = append(words, describe(c))
 	}
-	return strings.Join(parts, ", ")
+	return words
+}
+
+// describeIn is describe in so many columns: what is changed is shortened before what it is changed to.
+func describeIn(c event.Change, width int) string {
+	const least = 24
+	if over := ansi.StringWidth(describe(c)) - width; over > 0 {
+		c.What = truncate(c.What, max(least, ansi.StringWidth(c.What)-over))
+	}
+	return describe(c)
 }
 
 // describe writes a change: what, and from what to what.

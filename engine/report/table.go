@@ -4,8 +4,9 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/lipgloss"
-	"github.com/charmbracelet/lipgloss/table"
 	"github.com/charmbracelet/x/ansi"
+
+	"cvsplay/engine/nodeset"
 )
 
 // A cell is one text of a table; it may have several lines.
@@ -47,36 +48,35 @@ func (g grid) width() int {
 func (g grid) lines() []string {
 	widths := g.widths()
 	last := len(widths) - 1
-	t := table.New().
-		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderHeader(false).BorderColumn(false).BorderRow(false).
-		StyleFunc(func(row, column int) lipgloss.Style {
-			c := g.rows[row+1][column] // the head is row -1
-			s := c.style
-			if c.right {
-				s = s.Align(lipgloss.Right)
-			}
-			if column < last {
-				s = s.PaddingRight(g.gap)
-			}
-			return s.Width(widths[column] + s.GetPaddingRight())
-		})
-	for i, row := range g.rows {
-		var texts []string
-		for _, c := range row {
-			texts = append(texts, c.text)
-		}
-		if i == 0 {
-			t.Headers(texts...)
-		} else {
-			t.Row(texts...)
-		}
-	}
 	var lines []string
-	for line := range strings.SplitSeq(t.Render(), "\n") {
-		lines = append(lines, strings.TrimRight(line, " "))
+	for _, row := range g.rows {
+		blocks := make([]string, len(row))
+		for i, c := range row {
+			style := c.style
+			switch {
+			case c.right:
+				style = style.Width(widths[i]).Align(lipgloss.Right)
+			case i < last:
+				style = style.Width(widths[i])
+			}
+			if i > 0 {
+				style = style.MarginLeft(g.gap)
+			}
+			blocks[i] = style.Render(c.text)
+		}
+		for line := range strings.SplitSeq(lipgloss.JoinHorizontal(lipgloss.Top, blocks...), "\n") {
+			lines = append(lines, strings.TrimRight(line, " "))
+		}
 	}
 	return lines
 }
 
-// folded breaks folded host names after commas into lines that fit a cell.
-func folded(names string, width int) string { return strings.Join(wrap(names, width), "\n") }
+// folded breaks folded names after commas into lines that fit a cell; of many lines the first.
+func folded(names []string, width int) string {
+	const most = 3
+	lines := wrap(Safe(nodeset.Fold(names)), width)
+	if len(lines) > most {
+		lines = append(lines[:most-1], "… "+thousands(len(names))+" in all")
+	}
+	return strings.Join(lines, "\n")
+}

@@ -15,8 +15,8 @@ import (
 const (
 	statusWidth = 12 // "would change"
 	maxLabel    = 30 // of module and step
-	maxHosts    = 24 // of folded host names in a line; more are counted
-	maxRest     = 2  // lines of a summary, unless everything is asked for
+	maxHosts    = 28 // of folded host names in a line; more are counted
+	maxRest     = 3  // changes of a step, and lines of each, unless everything is asked for
 	gap         = 2
 )
 
@@ -166,7 +166,9 @@ func (t *transcript) playStarted(e event.Event) {
 		t.labelWidth = min(maxLabel, max(t.labelWidth, ansi.StringWidth(label(s.Module, s.Step))))
 	}
 	t.hostsWidth = min(maxHosts, ansi.StringWidth(Safe(nodeset.Fold(e.Hosts))))
-	t.detail("")
+	if e.Kind == event.PlayStarted || e.Batch > 1 { // the first batch stands right below its play
+		t.detail("")
+	}
 	t.detail(t.styles.bold.Render(Safe(title)) + t.styles.faint.Render(": "+t.hosts(e.Hosts, t.width-ansi.StringWidth(title)-14)))
 }
 
@@ -208,7 +210,7 @@ func (t *transcript) retry(e event.Event) {
 	if e.Seconds > 0 {
 		text += "; next in " + elapsed(seconds(e.Seconds))
 	}
-	t.stepLine(line{word: "retry", style: t.styles.warn, label: t.label(e), hosts: Safe(e.Host), rest: text, all: true})
+	t.stepLine(line{word: "retry", style: t.styles.warn, label: t.label(e), hosts: Safe(e.Host), rest: []string{text}, all: true})
 }
 
 func (t *transcript) warning(e event.Event) {
@@ -256,14 +258,18 @@ func (t *transcript) stepDone(e event.Event) {
 	if end == nil {
 		end = resultTail(e.Results)
 	}
-	_, first := t.causes.add(e, e.Reason, end)
+	c, first := t.causes.add(e, e.Reason, end)
 	if f.told == maxNow || (!first && t.quiet) {
 		return
 	}
 	f.told++
 	g.told++
+	why := withoutHost(e.Reason, e.Host)
+	if !first {
+		why = "as " + c.hosts[0]
+	}
 	t.stepLine(line{
-		word: word(e.Status), style: t.styles.status(e.Status, false), label: t.label(e), hosts: Safe(e.Host), rest: e.Reason, all: first,
+		word: word(e.Status), style: t.styles.status(e.Status, false), label: t.label(e), hosts: Safe(e.Host), rest: []string{why}, all: true,
 	})
 	if first {
 		t.tail(end, liveTail, statusWidth+gap)
@@ -317,7 +323,7 @@ func (t *transcript) stepOver(s event.StepInfo) {
 		}
 		t.stepLine(line{
 			word: word(g.status), style: t.styles.status(g.status, g.ignored), label: name + keys(g.keys),
-			hosts: t.foldHosts(g.hosts, all || g.status.Bad()), rest: g.brief(all), all: all,
+			hosts: t.foldHosts(g.hosts, all || g.status.Bad()), rest: t.words(g), all: all,
 		})
 		if all {
 			t.changes(g)
@@ -329,12 +335,15 @@ func (t *transcript) stepOver(s event.StepInfo) {
 	t.flushWarnings(name, &f.warnings)
 }
 
-// brief is the summary, without the changes where they follow on lines of their own.
-func (g *group) brief(all bool) string {
-	if all && g.reason == "" && len(g.changes) > 0 && !g.ignored {
-		return ""
+// words are why or what, as they stand in a group's line; with -v the changes follow on lines of their own.
+func (t *transcript) words(g *group) []string {
+	if t.verbose > 0 {
+		if g.reason == "" && !g.ignored {
+			return nil
+		}
+		return g.words(describe)
 	}
-	return g.summary()
+	return g.words(func(c event.Change) string { return describeIn(c, t.width-statusWidth-gap) })
 }
 
 // foldHosts folds names; where they are too long to line up and not asked for, they are counted.
@@ -360,7 +369,7 @@ func (t *transcript) flushWarnings(step string, w *warnings) {
 			continue
 		}
 		t.stepLine(line{
-			word: "warning", style: t.styles.warn, label: step, hosts: t.foldHosts(one.hosts, t.verbose > 0), rest: one.message, all: true,
+			word: "warning", style: t.styles.warn, label: step, hosts: t.foldHosts(one.hosts, t.verbose > 0), rest: []string{one.message}, all: true,
 		})
 	}
 	*w = warnings{}

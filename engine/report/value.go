@@ -10,14 +10,18 @@ import (
 	"github.com/charmbracelet/lipgloss"
 
 	"cvsplay/engine/event"
-	"cvsplay/engine/nodeset"
 )
 
 // values prints the outputs.
 func (t *transcript) values() {
+	long := true // the one before
 	for _, e := range t.outputs {
-		t.print("")
+		before := len(t.lines)
 		t.value(e)
+		if lines := len(t.lines) - before; long || lines > 1 {
+			t.lines = slices.Insert(t.lines, before, "")
+			long = lines > 1
+		}
 	}
 }
 
@@ -129,6 +133,9 @@ func (n *node) object() error {
 
 // text is the value as lines.
 func (n node) text() []string {
+	if n.kind == 'n' {
+		return []string{"null"}
+	}
 	if n.leaf {
 		if lines := safeLines(n.scalar); lines != nil {
 			return lines
@@ -207,10 +214,10 @@ func (t *transcript) draw(names, columns []string, value func(name, column strin
 		}
 		same[id] = append(same[id], name)
 	}
-	var labels []string
+	var labels [][]string
 	var rows [][]node
 	for _, id := range order {
-		labels = append(labels, Safe(nodeset.Fold(same[id])))
+		labels = append(labels, same[id])
 		var cells []node
 		for _, c := range columns {
 			cells = append(cells, value(same[id][0], c))
@@ -234,17 +241,21 @@ func (t *transcript) draw(names, columns []string, value func(name, column strin
 }
 
 // grid has a row for each label; what is too wide is told in narrower columns.
-func (t *transcript) grid(columns, labels []string, rows [][]node, width int) grid {
+func (t *transcript) grid(columns []string, labels [][]string, rows [][]node, width int) grid {
 	var g grid
 	for _, between := range []int{gap, 1} {
 		for _, breaking := range []bool{false, true} {
 			g = grid{gap: between, rows: [][]cell{t.head("", columns, breaking)}}
-			for i, label := range labels {
-				cells := []cell{{text: folded(label, max(16, width/3)), style: t.styles.plain}}
+			for i := range labels {
+				cells := []cell{{style: t.styles.plain}}
 				for _, n := range rows[i] {
 					cells = append(cells, t.cell(n))
 				}
 				g.rows = append(g.rows, cells)
+			}
+			room := max(16, width-g.width())
+			for i, names := range labels {
+				g.rows[i+1][0].text = folded(names, room)
 			}
 			if g.width() <= width {
 				return g
@@ -255,13 +266,13 @@ func (t *transcript) grid(columns, labels []string, rows [][]node, width int) gr
 }
 
 // turned has a row for each column.
-func (t *transcript) turned(columns, labels []string, rows [][]node, width int) grid {
+func (t *transcript) turned(columns []string, labels [][]string, rows [][]node, width int) grid {
 	room := max(12, (width-20)/max(1, len(labels))-gap)
-	heads := make([]string, len(labels))
-	for i, label := range labels {
-		heads[i] = folded(label, room)
+	head := []cell{{style: t.styles.plain}}
+	for _, names := range labels {
+		head = append(head, cell{text: folded(names, room), style: t.styles.faint})
 	}
-	g := grid{gap: gap, rows: [][]cell{t.head("", heads, false)}}
+	g := grid{gap: gap, rows: [][]cell{head}}
 	for j, column := range columns {
 		cells := []cell{{text: Safe(column), style: t.styles.plain}}
 		for i := range labels {
@@ -291,10 +302,7 @@ func (t *transcript) list(n node) []string {
 func (t *transcript) head(first string, columns []string, breaking bool) []cell {
 	cells := []cell{{text: first, style: t.styles.faint}}
 	for _, c := range columns {
-		text := c
-		if !strings.Contains(text, "\n") { // labels are folded and safe already
-			text = Safe(c)
-		}
+		text := Safe(c)
 		if breaking {
 			text = strings.NewReplacer("_", "_\n", "-", "-\n", " ", "\n").Replace(text)
 		}

@@ -28,7 +28,12 @@ func CheckTemplate(src []byte, name string) hcl.Diagnostics {
 	return m.diagnose(name)
 }
 
-// checkNesting is CheckTemplate for a text of blocks and attributes, or one expression.
+// CheckExpression is CheckTemplate for an expression.
+func CheckExpression(src []byte, name string) hcl.Diagnostics {
+	return checkNesting(src, name)
+}
+
+// checkNesting is CheckTemplate for a text of blocks and attributes.
 func checkNesting(src []byte, name string) hcl.Diagnostics {
 	m := newMeasure(src, opening{kind: root})
 	return m.diagnose(name)

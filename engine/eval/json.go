@@ -1,0 +1,96 @@
+package eval
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// ToJSON is a value as JSON, for events. What is unknown is left out of an object or map, and null elsewhere; what is sensitive is
+// the string "(sensitive)". Object keys are sorted; a set is an array.
+func ToJSON(v cty.Value) json.RawMessage {
+	var b bytes.Buffer
+	writeJSON(&b, v)
+	return b.Bytes()
+}
+
+func writeJSON(b *bytes.Buffer, v cty.Value) {
+	switch {
+	case v == cty.NilVal:
+		b.WriteString("null")
+	case v.IsMarked():
+		writeString(b, Hidden)
+	case v.IsNull() || !v.IsKnown():
+		b.WriteString("null")
+	default:
+		writeKnown(b, v)
+	}
+}
+
+func writeKnown(b *bytes.Buffer, v cty.Value) {
+	switch ty := v.Type(); {
+	case ty == cty.String:
+		writeString(b, v.AsString())
+	case ty == cty.Number:
+		f := v.AsBigFloat()
+		if f.IsInf() {
+			b.WriteString("null")
+			return
+		}
+		if f.IsInt() {
+			b.WriteString(f.Text('f', 0))
+			return
+		}
+		b.WriteString(f.Text('g', -1))
+	case ty == cty.Bool:
+		if v.True() {
+			b.WriteString("true")
+		} else {
+			b.WriteString("false")
+		}
+	case ty.IsObjectType() || ty.IsMapType():
+		writeObject(b, v)
+	case v.CanIterateElements():
+		b.WriteByte('[')
+		first := true
+		for it := v.ElementIterator(); it.Next(); {
+			if !first {
+				b.WriteByte(',')
+			}
+			first = false
+			_, element := it.Element()
+			writeJSON(b, element)
+		}
+		b.WriteByte(']')
+	default: // a capsule: nothing that JSON could say
+		b.WriteString("null")
+	}
+}
+
+func writeObject(b *bytes.Buffer, v cty.Value) {
+	values := v.AsValueMap()
+	keys := make([]string, 0, len(values))
+	for key, value := range values {
+		if value.IsKnown() {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	b.WriteByte('{')
+	for i, key := range keys {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		writeString(b, key)
+		b.WriteByte(':')
+		writeJSON(b, values[key])
+	}
+	b.WriteByte('}')
+}
+
+func writeString(b *bytes.Buffer, s string) {
+	text, _ := json.Marshal(s) // a string always can be said
+	b.Write(text)
+}

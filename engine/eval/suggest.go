@@ -1,0 +1,30 @@
+package eval
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/agext/levenshtein"
+)
+
+// Suggest is the one among some names that was most likely meant; "" if none is near.
+func Suggest(name string, among []string) string {
+	best, distance := "", max(1, min(3, (len(name)+1)/3))+1
+	for _, candidate := range among {
+		if candidate == name {
+			continue
+		}
+		if d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(candidate), nil); d < distance {
+			best, distance = candidate, d
+		}
+	}
+	return best
+}
+
+// DidYouMean is a sentence about the suggestion, with a blank before it so that it can follow another; "" if there is none.
+func DidYouMean(name string, among []string) string {
+	if best := Suggest(name, among); best != "" {
+		return fmt.Sprintf(" Did you mean %q?", best)
+	}
+	return ""
+}

@@ -2,8 +2,9 @@
 package inventory
 
 import (
-	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -21,8 +22,10 @@ type Inventory struct {
 	// Registry, where set, answers for all image registries (the lab's). nil: the network does.
 	Registry http.RoundTripper
 
-	byName map[string]*Host
-	close  []func() error
+	byName     map[string]*Host
+	groupNames []string
+	close      []func() error
+	declared   *declarations // what Explain goes back to
 }
 
 // A Variable is a playbook variable's value that an inventory gives.
@@ -37,7 +40,8 @@ type Host struct {
 	Address    string            // what is dialled; the name where nothing else is declared
 	Groups     []string          // in order of declaration, "all" left out
 	Vars       cty.Value         // object; may be marked in parts
-	Env        map[string]string // environment of scripts that a person wrote
+	Env        map[string]string // environment of scripts that a person wrote; SplitEnv reads a value
+	SecretEnv  []string          // the names in Env whose values are sensitive, sorted
 	Connection Connection
 	SSH        SSH
 	Become     Become
@@ -80,7 +84,7 @@ type Group struct {
 	Name     string
 	Hosts    []string // all of them, children's too, in inventory order
 	Children []string
-	Priority int
+	Priority int // 0 where none is declared
 }
 
 // Host finds a host by its name.
@@ -89,47 +93,80 @@ func (inv *Inventory) Host(name string) (*Host, bool) {
 	return h, ok
 }
 
-// Close ends what sources started (the lab).
-func (inv *Inventory) Close() error {
-	var first error
-	for _, c := range inv.close {
-		if err := c(); err != nil && first == nil {
-			first = err
+// Names are the names of all hosts, in inventory order.
+func (inv *Inventory) Names() []string {
+	names := make([]string, len(inv.Hosts))
+	for i, h := range inv.Hosts {
+		names[i] = h.Name
+	}
+	return names
+}
+
+// GroupNames are the names of all groups in order of declaration, "all" left out.
+func (inv *Inventory) GroupNames() []string { return inv.groupNames }
+
+// GroupValue is what expressions see as "group": an object of sets of host names, "all" among them.
+func (inv *Inventory) GroupValue() cty.Value {
+	groups := map[string]cty.Value{"all": nameSet(inv.Names())}
+	for name, g := range inv.Groups {
+		groups[name] = nameSet(g.Hosts)
+	}
+	return cty.ObjectVal(groups)
+}
+
+func nameSet(names []string) cty.Value {
+	if len(names) == 0 {
+		return cty.SetValEmpty(cty.String)
+	}
+	return cty.SetVal(stringValues(names))
+}
+
+func stringValues(texts []string) []cty.Value {
+	values := make([]cty.Value, len(texts))
+	for i, s := range texts {
+		values[i] = cty.StringVal(s)
+	}
+	return values
+}
+
+// Secrets are the texts among the hosts' settings that no output may show: passwords, and sensitive values of env. Those of
+// variables and vars carry marks of their own.
+func (inv *Inventory) Secrets() []string {
+	var secrets []string
+	for _, h := range inv.Hosts {
+		secrets = append(secrets, h.SSH.Password, h.Become.Password)
+		for _, name := range h.SecretEnv {
+			secrets = append(secrets, h.Env[name])
 		}
 	}
-	return first
+	slices.Sort(secrets)
+	return slices.DeleteFunc(slices.Compact(secrets), func(s string) bool { return s == "" })
 }
 
-// A Source makes hosts: the body of a source "TYPE" "NAME" block decides which.
-type Source interface {
-	// Open reads the block and gives its hosts. What it started is ended by the returned close function (may be nil).
-	Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnostics)
+// Close ends what sources started (the lab). It may be called more than once.
+func (inv *Inventory) Close() error {
+	var errs []error
+	for _, c := range inv.close {
+		errs = append(errs, c())
+	}
+	inv.close = nil
+	return errors.Join(errs...)
 }
 
-// A SourceBlock is one source block of an inventory file.
-type SourceBlock struct {
-	Type, Name string
-	Body       hcl.Body
-	Eval       *hcl.EvalContext // path, env, functions
-	Dir        string           // folder of the file
-	DeclRange  hcl.Range
+// Value is what expressions see as "host": an object with name, address, groups (a list) and vars.
+func (h *Host) Value() cty.Value {
+	vars := h.Vars
+	if vars == cty.NilVal {
+		vars = cty.EmptyObjectVal
+	}
+	return cty.ObjectVal(map[string]cty.Value{
+		"name": cty.StringVal(h.Name), "address": cty.StringVal(h.Address), "groups": nameList(h.Groups), "vars": vars,
+	})
 }
 
-// Found is what a source found.
-type Found struct {
-	Hosts     []FoundHost
-	Groups    map[string][]string // group → hosts
-	Children  map[string][]string // group → child groups
-	GroupVars map[string]cty.Value
-	Simulated bool
-	Registry  http.RoundTripper
-	Close     func() error
-}
-
-// A FoundHost is one host that a source found.
-type FoundHost struct {
-	Name   string
-	Vars   cty.Value // object, or cty.NilVal
-	Host   Host      // Address, Connection, SSH, Become as far as the source sets them
-	Groups []string
+func nameList(names []string) cty.Value {
+	if len(names) == 0 {
+		return cty.ListValEmpty(cty.String)
+	}
+	return cty.ListVal(stringValues(names))
 }

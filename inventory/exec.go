@@ -1,0 +1,144 @@
+package inventory
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Exec is the source of a program that prints Ansible's --list JSON:
+//
+//	source "exec" "slurm" {
+//	  command = ["${path.inventory}/bin/slurm-inventory", "--list"]
+//	  env     = { SLURM_CONF = "/etc/slurm/slurm.conf" } # besides that of cvsplay
+//	  timeout = "1m"
+//	}
+//
+// The program runs in the folder of the inventory file; a relative path to it is relative to that, a plain name is looked up in
+// PATH. One that fails, prints something else or takes too long is an error that shows what it said.
+type Exec struct {
+	Env func(string) (string, bool) // looks up HOME and the like; the program inherits the whole environment of the process
+}
+
+// How much a program may say, and how long it may take unless its block tells otherwise.
+const (
+	maxList     = 64 << 20
+	maxStderr   = 4 << 10
+	execTimeout = time.Minute
+	execGrace   = 2 * time.Second // from the signal to the end of waiting for its output
+)
+
+var execSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{
+	{Name: "command", Required: true}, {Name: "env"}, {Name: "timeout"},
+}}
+
+// Open runs the program.
+func (x Exec) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnostics) {
+	args := newArguments(block.Body, block.Eval, execSchema)
+	command := args.texts("command")
+	env := args.textMap("env")
+	limit := args.duration("timeout", execTimeout)
+	if !args.diags.HasErrors() && (len(command) == 0 || command[0] == "") {
+		args.fail("command", "The command is empty. Give the program and its arguments as a list.")
+	}
+	if args.diags.HasErrors() {
+		return Found{}, args.diags
+	}
+	at := args.content.Attributes["command"].Expr.Range()
+	out, err := run(ctx, program{command: command, dir: block.Dir, env: env, limit: limit})
+	if err != nil {
+		return Found{}, hcl.Diagnostics{problem(at, "Source failed", "The program %s %s", command[0], err)}
+	}
+	list, err := readAnsible(out)
+	if err != nil {
+		return Found{}, hcl.Diagnostics{problem(at, "Not an inventory", "The program %s printed no inventory as of ansible-inventory --list: %s.", command[0], err)}
+	}
+	found, notes := list.found()
+	var diags hcl.Diagnostics
+	for _, n := range notes {
+		d := problem(at, n.summary, "The program %s: %s", command[0], n.detail)
+		d.Severity = n.severity
+		diags = append(diags, d)
+	}
+	return found, diags
+}
+
+// A program is what an exec source runs.
+type program struct {
+	command []string
+	dir     string
+	env     map[string]string
+	limit   time.Duration
+}
+
+// run gives what the program printed. Its errors go on the sentence "The program X".
+func run(ctx context.Context, p program) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.limit)
+	defer cancel()
+	name := p.command[0]
+	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
+		abs, err := filepath.Abs(filepath.Join(p.dir, name))
+		if err != nil {
+			return nil, fmt.Errorf("cannot be found: %w", err)
+		}
+		name = abs
+	}
+	stdout, stderr := &bounded{max: maxList}, &bounded{max: maxStderr}
+	cmd := exec.CommandContext(ctx, name, p.command[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, stdout, stderr
+	cmd.Env = os.Environ()
+	for key, value := range p.env {
+		cmd.Env = append(cmd.Env, key+"="+value)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that its children end with it
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = execGrace
+	err := cmd.Run()
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, fmt.Errorf("took longer than %s and was stopped. Set timeout where it needs more.%s", p.limit, said(stderr))
+	case ctx.Err() != nil:
+		return nil, errors.New("was interrupted.")
+	case stdout.lost > 0:
+		return nil, fmt.Errorf("printed more than %d MiB.", maxList>>20)
+	case err != nil:
+		return nil, fmt.Errorf("failed: %w.%s", err, said(stderr))
+	}
+	return stdout.buf.Bytes(), nil
+}
+
+// said quotes what a program wrote on standard error.
+func said(b *bounded) string {
+	text := strings.TrimSpace(strings.ToValidUTF8(b.buf.String(), "\uFFFD"))
+	if text == "" {
+		return ""
+	}
+	if b.lost > 0 {
+		text += " …"
+	}
+	return " It said:\n" + text
+}
+
+// A bounded keeps the beginning of what is written to it.
+type bounded struct {
+	buf  bytes.Buffer
+	max  int
+	lost int
+}
+
+// Write never fails, so that the program can go on.
+func (b *bounded) Write(p []byte) (int, error) {
+	keep := min(len(p), b.max-b.buf.Len())
+	b.buf.Write(p[:keep])
+	b.lost += len(p) - keep
+	return len(p), nil
+}

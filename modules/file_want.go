@@ -101,8 +101,8 @@ func (w fileWant) change(now, after engine.PathInfo, seen engine.Seen) engine.Ch
 	}
 	c := engine.Change{
 		What: "write",
-		Have: contentWords(now),
-		Want: contentWords(after),
+		Have: contentWords(now, engine.Secrecy(b.Secret)),
+		Want: contentWords(after, engine.Secrecy(b.Secret)),
 		Do: []engine.Action{engine.WriteFile{
 			Path: w.path, Content: b, Mode: after.Mode, Owner: owner, Group: group,
 			Backup: w.backup, Check: w.validate, Follow: w.attributes.Follow,
@@ -141,10 +141,13 @@ func (w fileWant) diff(now engine.PathInfo) string {
 // isText tells whether a content can be shown: valid UTF-8 without NUL.
 func isText(b []byte) bool { return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0 }
 
-// contentWords describe a file by what is compared.
-func contentWords(p engine.PathInfo) string {
+// contentWords describe a file by what is compared. The hash of a short secret would give it away.
+func contentWords(p engine.PathInfo, secret engine.Secrecy) string {
 	if p.Kind != engine.Regular {
 		return string(p.Kind)
+	}
+	if secret {
+		return "sensitive content, mode " + p.Mode
 	}
 	sum := p.SHA256
 	if len(sum) > 12 {

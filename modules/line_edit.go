@@ -52,6 +52,9 @@ func (e edit) present(content []byte) []byte {
 		return content
 	case last >= 0:
 		rows[last].text = e.line
+		if len(e.line) == 0 && len(rows[last].end) == 0 { // without a line end an empty line is none
+			rows[last].end = endOf(rows, last)
+		}
 		return textOf(rows)
 	}
 	return textOf(e.insert(rows))

@@ -1,0 +1,8 @@
+play "p" {
+  hosts = ["a"]
+
+  step "file" "twice" {
+    when = true
+    when = false # ERROR: Attribute redefined
+  }
+}

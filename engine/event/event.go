@@ -26,6 +26,7 @@ const (
 	StepDone     Kind = "step_done"     // Play, Step, Key, Module, Host, Status, Ignored, Reason, Changes, Results, Seconds
 	Stopping     Kind = "stopping"      // Play, Message: why no other step starts
 	HostDone     Kind = "host_done"     // Play, Host, Status (worst), Message, NotReached
+	CleanupDone  Kind = "cleanup_done"  // Play, Step (that owes it), Module, Host, Status, Reason, Changes: what is owed to the end of the run
 	PlayDone     Kind = "play_done"     // Play, Seconds
 	OutputValue  Kind = "output_value"  // Name, Value, Message (the output's description)
 	RunDone      Kind = "run_done"      // Recap, ExitCode, Seconds; always the last

@@ -30,6 +30,10 @@ func (t *Tally) Handle(e Event) {
 		if h := t.host(e.Host); e.Status.Bad() && h.ignored == 0 {
 			h.bad = true
 		}
+	case CleanupDone: // no step of the play, so it is not counted; but one that fails leaves something behind
+		if e.Status.Bad() {
+			t.host(e.Host).bad = true
+		}
 	case Stopping:
 		t.stopped = true
 	}

@@ -1,0 +1,243 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"cvsplay/engine/remote"
+	"cvsplay/engine/remote/become"
+	"cvsplay/engine/remote/shell"
+)
+
+// A conn is remote.Conn over SSH. It is one connection; where the server allows too few sessions on it, more are made.
+type conn struct {
+	pool   *Pool
+	route  route
+	become become.Settings
+	host   *shell.Host
+
+	mu      sync.Mutex
+	clients []*client
+	files   *fileTransfer
+	noSFTP  bool
+}
+
+// maxClients bounds the connections to one host.
+const maxClients = 6
+
+func newConn(p *Pool, r route, cl *client, b become.Settings, opts shell.Options) *conn {
+	c := &conn{pool: p, route: r, become: b, clients: []*client{cl}}
+	c.host = shell.NewHost(c, opts)
+	return c
+}
+
+// Run is remote.Conn's Run.
+func (c *conn) Run(ctx context.Context, scripts []remote.Script) []remote.Exit {
+	exits := c.host.Run(ctx, scripts)
+	for i := range exits {
+		if none, ok := errors.AsType[*shell.NoShell](exits[i].Err); ok {
+			u := &remote.Unreachable{Host: c.route.name, Addr: c.route.addr(), Cause: "no shell", Detail: none.Error(), Err: none}
+			exits[i].Err, exits[i].Why = u, u.Cause+": "+u.Detail
+		}
+	}
+	return exits
+}
+
+// Close is remote.Conn's Close.
+func (c *conn) Close() error {
+	errs := []error{c.host.Close()}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files != nil {
+		c.files.close()
+		c.files = nil
+	}
+	for _, cl := range c.clients {
+		errs = append(errs, cl.Close())
+	}
+	c.clients = nil
+	return errors.Join(errs...)
+}
+
+// Start is shell.Starter's Start. It does not wait for the answer to its request: the shell's own first marker is one, a round trip earlier.
+func (c *conn) Start(ctx context.Context, account string) (shell.Process, error) {
+	p, err := c.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.ch.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{"exec /bin/sh"})); err != nil {
+		p.Close()
+		return nil, p.client.lost()
+	}
+	if account == "" || account == c.route.user {
+		return p, nil
+	}
+	if err := become.Become(ctx, p, account, c.become); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// session opens a session channel on the first connection that allows one, and makes another connection where none does.
+func (c *conn) session(ctx context.Context) (*process, error) {
+	c.mu.Lock()
+	clients := append([]*client(nil), c.clients...)
+	c.mu.Unlock()
+	if len(clients) == 0 {
+		return nil, shell.ErrClosed
+	}
+	for _, cl := range clients {
+		p, err := openSession(ctx, cl)
+		if err == nil {
+			return p, nil
+		}
+		if _, refused := errors.AsType[*ssh.OpenChannelError](err); !refused {
+			return nil, err
+		}
+	}
+	if len(clients) >= maxClients {
+		return nil, fmt.Errorf("the server allows too few sessions on %d connections", len(clients))
+	}
+	cl, err := c.pool.connect(ctx, c.route)
+	if err != nil {
+		return nil, err
+	}
+	p, err := openSession(ctx, cl)
+	if err != nil {
+		cl.Close()
+		if refused, ok := errors.AsType[*ssh.OpenChannelError](err); ok {
+			return nil, &shell.NoShell{Said: "the server allows no session: " + refused.Message}
+		}
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.clients == nil {
+		cl.Close()
+		return nil, shell.ErrClosed
+	}
+	c.clients = append(c.clients, cl)
+	return p, nil
+}
+
+// openSession opens a session channel. The wait for it ends with ctx; what comes later is closed.
+func openSession(ctx context.Context, cl *client) (*process, error) {
+	type opened struct {
+		p   *process
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		ch, reqs, err := cl.ssh.OpenChannel("session", nil)
+		if err != nil {
+			done <- opened{err: err}
+			return
+		}
+		done <- opened{p: newProcess(cl, ch, reqs)}
+	}()
+	select {
+	case o := <-done:
+		if _, refused := errors.AsType[*ssh.OpenChannelError](o.err); o.err != nil && !refused {
+			return nil, cl.lost()
+		}
+		return o.p, o.err
+	case <-ctx.Done():
+		go func() {
+			if o := <-done; o.p != nil {
+				o.p.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// A process is a session channel as shell.Process.
+type process struct {
+	client *client
+	ch     ssh.Channel
+	exited chan struct{} // closed when the server told how the process ended
+	closed chan struct{} // closed when the server closed the channel, too
+	once   sync.Once
+}
+
+func newProcess(cl *client, ch ssh.Channel, reqs <-chan *ssh.Request) *process {
+	p := &process{client: cl, ch: ch, exited: make(chan struct{}), closed: make(chan struct{})}
+	go p.serve(reqs)
+	return p
+}
+
+// serve reads what the server says of the channel, until it is closed.
+func (p *process) serve(reqs <-chan *ssh.Request) {
+	defer close(p.closed)
+	told := false
+	for r := range reqs {
+		if (r.Type == "exit-status" || r.Type == "exit-signal") && !told {
+			told = true
+			close(p.exited)
+		}
+		if r.WantReply {
+			r.Reply(false, nil)
+		}
+	}
+}
+
+func (p *process) Stdin() io.Writer  { return p.ch }
+func (p *process) Stdout() io.Reader { return p.ch }
+func (p *process) Stderr() io.Reader { return p.ch.Stderr() }
+
+// answerLimit is how long a server may take to say that it is still there.
+const answerLimit = 10 * time.Second
+
+// Close gives the channel up. A server that does not do the same holds reads in flight, and loses the connection for it.
+func (p *process) Close() error {
+	p.once.Do(func() {
+		p.ch.Close()
+		hung := time.AfterFunc(answerLimit, func() {
+			p.client.fail(fmt.Errorf("a channel was not closed for %s", answerLimit))
+			p.client.raw.Close()
+		})
+		go func() {
+			<-p.closed
+			hung.Stop()
+		}()
+	})
+	return nil
+}
+
+// Gone is shell.Process's Gone. A channel ends the same way whether its process or its connection did; the
+// connection is asked.
+func (p *process) Gone(ctx context.Context) error {
+	select {
+	case <-p.exited:
+		return nil
+	case <-p.client.dead:
+		return p.client.lost()
+	default:
+	}
+	answered := make(chan error, 1)
+	go func() {
+		_, _, err := p.client.ssh.SendRequest("keepalive@openssh.com", true, nil)
+		answered <- err
+	}()
+	limit := time.NewTimer(answerLimit)
+	defer limit.Stop()
+	select {
+	case err := <-answered:
+		if err == nil {
+			return nil
+		}
+		<-p.client.dead
+		return p.client.lost()
+	case <-limit.C:
+		return fmt.Errorf("connection lost: no sign of life for %s", answerLimit)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

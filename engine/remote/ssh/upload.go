@@ -1,0 +1,255 @@
+package ssh
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+
+	"cvsplay/engine/remote"
+)
+
+// The scripts of an upload. SFTP cannot make a file that was never readable by others (the client has no say in the mode), so the shell makes
+// it, and the shell takes it away again, which can tell why a write failed, where SFTP says "failure".
+const (
+	createScript = `if [ -e "$1" ] || [ -L "$1" ]; then echo "$1: file exists" >&2; exit 1; fi
+umask 077; set -C; : >"$1"`
+	appendScript  = `cat >>"$1"`
+	sizeScript    = `sync "$1" 2>/dev/null || sync; wc -c <"$1"`
+	syncScript    = `sync "$1" 2>/dev/null || sync`
+	discardScript = `{ head -c 65536 /dev/zero >>"$1"; } 2>&1 && why= || why=yes
+rm -f -- "$1"
+if [ -n "$why" ]; then cd -- "$(dirname -- "$1")" && { df -kP .; df -iP .; }; fi`
+)
+
+// Upload is remote.Conn's Upload.
+func (c *conn) Upload(ctx context.Context, path string, r io.Reader) error {
+	if path == "" || strings.IndexByte(path, 0) >= 0 {
+		return fmt.Errorf("upload: %q is no path", path)
+	}
+	script := path
+	if script[0] == '-' {
+		script = "./" + script
+	}
+	// The file is made while the SFTP session comes up.
+	type subsystem struct {
+		files *fileTransfer
+		err   error
+	}
+	opened := make(chan subsystem, 1)
+	go func() {
+		files, err := c.transfer(ctx)
+		opened <- subsystem{files, err}
+	}()
+	createErr := c.ask(ctx, createScript, script, nil)
+	sub := <-opened
+	if createErr != nil {
+		return fmt.Errorf("upload: %w", createErr)
+	}
+	err := sub.err
+	switch {
+	case errors.Is(err, errNoSFTP):
+		err = c.uploadByShell(ctx, script, r)
+	case err == nil:
+		err = c.uploadBySFTP(ctx, sub.files, path, script, r)
+	}
+	if err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.route.timeout)
+	defer cancel()
+	return fmt.Errorf("upload to %s: %w%s", path, err, c.discard(ctx, script))
+}
+
+func (c *conn) uploadBySFTP(ctx context.Context, files *fileTransfer, path, script string, r io.Reader) error {
+	defer context.AfterFunc(ctx, func() { c.forget(files) })()
+	f, err := files.sftp.OpenFile(path, os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	const parallel = 64 // requests of 32 KiB under way: 2 MiB, as much as a channel's window holds
+	_, err = f.ReadFromWithConcurrency(contextReader{ctx, r}, parallel)
+	needsSync := false
+	if err == nil {
+		if err = f.Sync(); unsupported(err) {
+			err, needsSync = nil, true
+		}
+	}
+	if err = errors.Join(err, f.Close()); ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err == nil && needsSync {
+		return c.ask(ctx, syncScript, script, nil)
+	}
+	return err
+}
+
+func unsupported(err error) bool {
+	status, ok := errors.AsType[*sftp.StatusError](err)
+	return ok && status.FxCode() == sftp.ErrSSHFxOpUnsupported
+}
+
+// uploadByShell is for hosts without the sftp subsystem.
+func (c *conn) uploadByShell(ctx context.Context, path string, r io.Reader) error {
+	buf := make([]byte, 1<<20)
+	total := int64(0)
+	for {
+		n, err := io.ReadFull(contextReader{ctx, r}, buf)
+		if n > 0 {
+			total += int64(n)
+			if err := c.ask(ctx, appendScript, path, bytes.Clone(buf[:n])); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	e := c.script(ctx, sizeScript, path, nil)
+	if err := exitError(e); err != nil {
+		return err
+	}
+	if size := strings.TrimSpace(string(e.Stdout.Bytes)); size != fmt.Sprint(total) {
+		return fmt.Errorf("%d bytes were sent, and the file has %s", total, size)
+	}
+	return nil
+}
+
+// discard removes what was begun, and adds why the host could not write, where it can tell.
+func (c *conn) discard(ctx context.Context, path string) string {
+	e := c.script(ctx, discardScript, path, nil)
+	if err := exitError(e); err != nil {
+		return "; what was begun could not be removed: " + err.Error()
+	}
+	if words := strings.TrimSpace(string(e.Stdout.Bytes)); words != "" {
+		return "; " + words
+	}
+	return ""
+}
+
+// stepLimit is for one script of an upload.
+const stepLimit = 5 * time.Minute
+
+func (c *conn) script(ctx context.Context, text, path string, in []byte) remote.Exit {
+	return c.Run(ctx, []remote.Script{{Text: text, Args: []string{path}, Stdin: in, Limit: stepLimit}})[0]
+}
+
+func (c *conn) ask(ctx context.Context, text, path string, in []byte) error {
+	return exitError(c.script(ctx, text, path, in))
+}
+
+// exitError is what a script that should have ended well did instead.
+func exitError(e remote.Exit) error {
+	switch {
+	case e.State != remote.Ended && e.Err != nil:
+		return fmt.Errorf("%s: %w", e.State, e.Err)
+	case e.State != remote.Ended:
+		return fmt.Errorf("%s: %s", e.State, e.Why)
+	case e.Code != 0:
+		return errors.New(strings.ToValidUTF8(strings.TrimSpace(string(e.Stderr.Bytes)), "?"))
+	}
+	return nil
+}
+
+// A fileTransfer is an SFTP session.
+type fileTransfer struct {
+	process *process
+	sftp    *sftp.Client
+}
+
+func (f *fileTransfer) close() {
+	f.process.Close()
+	f.sftp.Close()
+}
+
+var errNoSFTP = errors.New("the server has no sftp subsystem")
+
+// transfer returns the connection's SFTP session, and starts it where there is none.
+func (c *conn) transfer(ctx context.Context) (*fileTransfer, error) {
+	c.mu.Lock()
+	files, none := c.files, c.noSFTP
+	c.mu.Unlock()
+	if none {
+		return nil, errNoSFTP
+	}
+	if files != nil {
+		return files, nil
+	}
+	p, err := c.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := startSFTP(ctx, p)
+	if err != nil {
+		p.Close()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.noSFTP = c.noSFTP || errors.Is(err, errNoSFTP)
+		return nil, err
+	}
+	files = &fileTransfer{process: p, sftp: client}
+	if c.files != nil || c.clients == nil {
+		// Another upload was faster, or the connection was closed.
+		go files.close()
+		if c.files == nil {
+			return nil, errNoSFTP
+		}
+		return c.files, nil
+	}
+	c.files = files
+	return files, nil
+}
+
+// forget lets go of a session that may hang.
+func (c *conn) forget(files *fileTransfer) {
+	c.mu.Lock()
+	if c.files == files {
+		c.files = nil
+	}
+	c.mu.Unlock()
+	files.close()
+}
+
+func startSFTP(ctx context.Context, p *process) (*sftp.Client, error) {
+	defer context.AfterFunc(ctx, func() { p.Close() })()
+	go io.Copy(io.Discard, p.Stderr()) // ends with the channel
+	ok, err := p.ch.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"}))
+	if err == nil && ok {
+		var client *sftp.Client
+		if client, err = sftp.NewClientPipe(p.ch, p.ch, sftp.UseConcurrentWrites(true)); err == nil {
+			return client, nil
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if gone := p.Gone(ctx); gone != nil {
+		return nil, gone
+	}
+	return nil, errNoSFTP
+}
+
+// A contextReader stops with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(p)
+}

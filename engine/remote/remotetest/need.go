@@ -16,14 +16,19 @@ import (
 const RequireEnv = "CVSPLAY_REQUIRE"
 
 // Need skips the test with the reason if a real part of the machine is missing, and fails it instead where RequireEnv names
-// the part. It is the only way a test is skipped. "docker" is an engine that answers; "root" is the right to make accounts; anything
-// else is a command, looked up in $PATH and in the sbin directories.
+// the part. It is the only way a test is skipped. "docker" is an engine that answers; "root" is the right to make accounts (for
+// "cluster" see UseCluster); anything else is a command, looked up in $PATH and in the sbin directories.
 func Need(t testing.TB, part string) {
 	t.Helper()
-	why := missing(t.Context(), part)
-	if why == "" {
-		return
+	if why := missing(t.Context(), part); why != "" {
+		lack(t, part, why)
 	}
+	t.Logf("uses %s", part) // what a run counts to tell that its real parts were there
+}
+
+// lack ends the test for want of a real part: skipped, or failed where the part is required.
+func lack(t testing.TB, part, why string) {
+	t.Helper()
 	if required(os.Getenv(RequireEnv), part) {
 		t.Fatalf("%s is required by %s: %s", part, RequireEnv, why)
 	}

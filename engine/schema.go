@@ -18,6 +18,8 @@ type Module struct {
 	Results []Result
 	// Place says that a step of this module can stand in "inside": its argument "name" is the container's name, "runtime" its runtime.
 	Place bool
+	// Surveys says that under run_once all hosts of the play are asked, though one decision serves them all.
+	Surveys bool
 	// Judged says that the playbook may overrule "changed" by changed_when.
 	Judged bool
 	// Check finds what is wrong among several arguments, before any host is contacted. It sees values that may be unknown.

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"cvsplay/engine/event"
+)
+
+// judge applies the playbook's own judgement to a turn's verdict: fail_when, then changed_when, then ignore_errors. until is judged
+// before changed_when, by satisfied.
+func (t *turn) judge() {
+	v, s := t.verdict, t.step
+	if v == nil || v.results == nil || v.status == event.Refused || v.status == event.Skipped {
+		t.ignore()
+		return
+	}
+	if s.failWhen.given() && (v.status == event.OK || v.status == event.Changed || v.status == event.Failed) {
+		t.judgeFailure()
+	}
+	if s.changedWhen.given() && (v.status == event.OK || v.status == event.Changed) {
+		switch is, err := t.truth(s.changedWhen); {
+		case err != nil:
+			v.status, v.reason = event.Failed, explain("changed_when", err)
+		case is == yes:
+			v.status = event.Changed
+		case is == no:
+			v.status = event.OK
+		}
+	}
+	t.ignore()
+}
+
+func (t *turn) judgeFailure() {
+	v := t.verdict
+	switch is, err := t.truth(t.step.failWhen); {
+	case err != nil:
+		v.status, v.reason = event.Failed, explain("fail_when", err)
+	case is == yes:
+		if v.status != event.Failed {
+			v.reason = "fail_when is true"
+		}
+		v.status = event.Failed
+	case is == no && v.status == event.Failed:
+		v.status, v.reason = event.OK, ""
+		if t.acted {
+			v.status = event.Changed
+		}
+	}
+}
+
+func (t *turn) ignore() {
+	v := t.verdict
+	if v == nil || v.status != event.Failed || !t.step.ignoreErrors.given() {
+		return
+	}
+	switch is, err := t.truth(t.step.ignoreErrors); {
+	case err != nil:
+		v.reason += "; " + explain("ignore_errors", err)
+	case is == yes:
+		v.ignored = true
+	}
+}
+
+// satisfied tells whether another attempt is not needed: the step did not fail and its until holds.
+func (t *turn) satisfied() bool {
+	v := t.verdict
+	if v == nil || v.status == event.Failed {
+		return false
+	}
+	if !t.step.retry.until.given() || (v.status != event.OK && v.status != event.Changed) {
+		return true
+	}
+	switch is, err := t.truth(t.step.retry.until); {
+	case err != nil:
+		v.status, v.reason = event.Failed, explain("until", err)
+		return false
+	case is == yes:
+		return true
+	}
+	v.reason = "until is not true"
+	return false
+}
+
+// exhausted makes a verdict of a step whose until never held.
+func (t *turn) exhausted(attempts int) {
+	v := t.verdict
+	if v != nil && v.status != event.Failed && v.reason == "until is not true" {
+		v.status, v.reason = event.Failed, fmt.Sprintf("until was not true after %d attempts", attempts)
+	}
+}
+
+// truth is a bool that may be unknown.
+type truth int
+
+const (
+	unknowable truth = iota
+	yes
+	no
+)
+
+// truth evaluates a judgement with self.
+func (t *turn) truth(e Expr) (truth, error) {
+	v, err := t.member.value(e, t.each, t.instance().value())
+	if err != nil {
+		return unknowable, err
+	}
+	return truthOf(v)
+}
+
+func truthOf(v cty.Value) (truth, error) {
+	v, _ = v.Unmark()
+	switch {
+	case !v.IsKnown():
+		return unknowable, nil
+	case v.IsNull():
+		return unknowable, fmt.Errorf("it is null, and has to be true or false")
+	case v.Type() != cty.Bool:
+		return unknowable, fmt.Errorf("it is a %s, and has to be true or false", v.Type().FriendlyName())
+	case v.True():
+		return yes, nil
+	}
+	return no, nil
+}
+
+// instance is what the turn leaves.
+func (t *turn) instance() *instance {
+	v := t.verdict
+	return &instance{status: v.status, ignored: v.ignored, acted: t.acted, reason: v.reason, results: v.results}
+}
+
+// inCheckMode mends verdicts that only a dry run gives: a script known to change nothing is not run; what cannot be judged before an
+// earlier step has run has not failed.
+func (t *turn) inCheckMode() {
+	v := t.verdict
+	if v == nil {
+		return
+	}
+	if v.status == event.WouldChange && t.step.changedWhen.given() {
+		if is, err := t.truth(t.step.changedWhen); err == nil && is == no {
+			v.status, v.reason = event.Skipped, notInCheckMode
+			t.changes = nil
+			return
+		}
+	}
+	if v.status == event.Failed && len(t.node().would) > 0 {
+		last := t.node().would[len(t.node().would)-1]
+		v.status, v.reason, v.ignored = event.WouldChange, "cannot be judged before step."+last, false
+		v.results = t.step.unknownResults(t.bound.given)
+	}
+}
+
+// unknownResults are the results of a step of which nothing can be told yet.
+func (s *Step) unknownResults(given map[string]cty.Value) map[string]cty.Value {
+	out := map[string]cty.Value{}
+	for _, r := range s.mod.Results {
+		out[r.Name] = cty.UnknownVal(r.Type)
+		if v, ok := given[r.Repeats]; ok && r.Repeats != "" {
+			out[r.Name] = v
+		}
+	}
+	return out
+}

@@ -1,0 +1,195 @@
+package engine
+
+import (
+	"sort"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"cvsplay/engine/event"
+)
+
+// A member is one host's part in one play: what its steps left, what it has answered already.
+type member struct {
+	node *node
+	play *playRun
+
+	records map[string]*record // by step name
+	heard   map[instanceKey]heard
+	bounds  map[instanceKey]bound // of arguments that were wholly known once, and so stay
+
+	status  event.Status // worst so far
+	message string       // why it is out
+	out     bool         // failed: takes no part in what follows
+	reached int          // steps that it reached
+}
+
+// A record is what one step left on one host.
+type record struct {
+	forEach   bool
+	keys      []string
+	instances map[string]*instance
+}
+
+// An instance is what one instance of a step left on one host.
+type instance struct {
+	status  event.Status
+	ignored bool
+	acted   bool
+	reason  string
+	results map[string]cty.Value // nil: the module has not run on this host
+}
+
+func newMember(n *node, p *playRun) *member {
+	return &member{
+		node: n, play: p, status: event.OK,
+		records: map[string]*record{}, heard: map[instanceKey]heard{}, bounds: map[instanceKey]bound{},
+	}
+}
+
+// takesPart tells whether a step is for this host.
+func (m *member) takesPart(s *Step) bool {
+	return s.hosts == nil || s.hosts[m.node.host.Name]
+}
+
+// record remembers how an instance ended.
+func (m *member) record(s *Step, key string, in *instance) {
+	r := m.records[s.Name]
+	if r == nil {
+		r = &record{forEach: s.forEach.given(), instances: map[string]*instance{}}
+		m.records[s.Name] = r
+	}
+	if _, have := r.instances[key]; !have {
+		r.keys = append(r.keys, key)
+	}
+	r.instances[key] = in
+}
+
+// ran tells whether an instance has results, and if not why.
+func (in *instance) ran() (bool, string) {
+	if in.results != nil {
+		return true, ""
+	}
+	why := string(in.status)
+	if in.reason != "" {
+		why += ": " + in.reason
+	}
+	return false, why
+}
+
+// value is what step.NAME (or step.NAME["key"]) is in expressions.
+func (in *instance) value() cty.Value {
+	changed := in.status == event.Changed || in.status == event.WouldChange
+	failed := in.status.Bad()
+	attrs := map[string]cty.Value{
+		"status":  cty.StringVal(string(in.status)),
+		"changed": cty.BoolVal(changed),
+		"failed":  cty.BoolVal(failed),
+		"skipped": cty.BoolVal(in.status == event.Skipped),
+	}
+	if in.results != nil {
+		attrs["ok"] = cty.BoolVal(in.status == event.OK || in.status == event.Changed)
+		if in.status == event.WouldChange || (in.status == event.Skipped && in.reason == notInCheckMode) {
+			attrs["ok"] = cty.UnknownVal(cty.Bool)
+		}
+		for name, v := range in.results {
+			attrs[name] = v
+		}
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// notInCheckMode is why a script that is known to change nothing is not run in check mode.
+const notInCheckMode = "not run in check mode"
+
+// value is what step.NAME is after the step was reached.
+func (r *record) value() cty.Value {
+	if !r.forEach {
+		if in := r.instances[""]; in != nil {
+			return in.value()
+		}
+		return cty.DynamicVal
+	}
+	attrs := map[string]cty.Value{}
+	for key, in := range r.instances {
+		if key != "" {
+			attrs[key] = in.value()
+		}
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// pendingValue is step.NAME before the step was reached: everything unknown, but what repeats an argument that is known already.
+func (s *Step) pendingValue(given map[string]cty.Value) cty.Value {
+	if s.forEach.given() {
+		return cty.DynamicVal
+	}
+	attrs := map[string]cty.Value{
+		"status": cty.UnknownVal(cty.String), "changed": cty.UnknownVal(cty.Bool),
+		"failed": cty.UnknownVal(cty.Bool), "skipped": cty.UnknownVal(cty.Bool), "ok": cty.UnknownVal(cty.Bool),
+	}
+	for _, r := range s.mod.Results {
+		attrs[r.Name] = cty.UnknownVal(r.Type)
+		if v, ok := given[r.Repeats]; ok && r.Repeats != "" {
+			attrs[r.Name] = v
+		}
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// stepValue is what step.NAME is on this host now.
+func (m *member) stepValue(s *Step) cty.Value {
+	if r := m.records[s.Name]; r != nil {
+		return r.value()
+	}
+	var given map[string]cty.Value
+	if !s.isCheck() && !s.forEach.given() {
+		if b, ok := m.bounds[instanceKey{s, ""}]; ok {
+			given = b.given
+		}
+	}
+	return s.pendingValue(given)
+}
+
+// worse gives the worse of two states.
+func worse(a, b event.Status) event.Status {
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+func rank(s event.Status) int {
+	order := []event.Status{event.Skipped, event.OK, event.Changed, event.WouldChange, event.Cancelled, event.Refused, event.Failed, event.Unreachable, event.Unknown}
+	for i, o := range order {
+		if o == s {
+			return i
+		}
+	}
+	return -1
+}
+
+// summary is play.NAME.hosts["HOST"].
+func (m *member) summary() cty.Value {
+	steps := map[string]cty.Value{}
+	for name, r := range m.records {
+		steps[name] = r.value()
+	}
+	return cty.ObjectVal(map[string]cty.Value{
+		"status":  cty.StringVal(string(m.status)),
+		"ok":      cty.BoolVal(!m.status.Bad() && m.status != event.Cancelled),
+		"message": cty.StringVal(m.message),
+		"step":    objectOrEmpty(steps),
+	})
+}
+
+func objectOrEmpty(attrs map[string]cty.Value) cty.Value {
+	if len(attrs) == 0 {
+		return cty.EmptyObjectVal
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// inInventoryOrder sorts members the way the inventory lists their hosts.
+func inInventoryOrder(ms []*member) {
+	sort.SliceStable(ms, func(i, k int) bool { return ms[i].node.host.Index < ms[k].node.host.Index })
+}

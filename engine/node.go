@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"cvsplay/engine/remote"
+	"cvsplay/inventory"
+)
+
+// A node is one host during a run: its connection, what is known of it, what is owed to it. One goroutine at a time works on a node,
+// save for its connection, which the run's end may close at any time.
+type node struct {
+	host *inventory.Host
+	run  *run
+
+	mu   sync.Mutex
+	conn remote.Conn
+	gone *remote.Unreachable // why it cannot be reached; nil: not tried, or reached
+
+	epoch  int // grows with every action begun: older answers are stale
+	finals []owed
+	lost   string // why the node takes no part any more; "": it does
+
+	overlay map[string]Answer // check mode: what questions would be answered after the changes so far
+	would   []string          // check mode: steps that would have changed something here
+}
+
+// owed is a Final with the step that owes it.
+type owed struct {
+	play, step string
+	set        setting
+	final      Final
+}
+
+// connect gives the node's connection, dialling it where there is none.
+func (n *node) connect(ctx context.Context) (remote.Conn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.conn != nil {
+		return n.conn, nil
+	}
+	if n.gone != nil {
+		return nil, n.gone
+	}
+	conn, err := n.run.dial(ctx, n.host)
+	if err != nil {
+		var u *remote.Unreachable
+		if !errors.As(err, &u) {
+			u = &remote.Unreachable{Host: n.host.Name, Addr: n.host.Address, Cause: err.Error(), Err: err}
+		}
+		if ctx.Err() == nil {
+			n.gone = u
+		}
+		return nil, u
+	}
+	n.conn = conn
+	return conn, nil
+}
+
+// drop forgets a connection that broke, so that the next exchange dials again.
+func (n *node) drop() {
+	n.mu.Lock()
+	conn := n.conn
+	n.conn = nil
+	n.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close() // it is broken already
+	}
+}
+
+func (n *node) close() {
+	n.drop()
+}
+
+// exchange sends scripts in one round trip. Where no connection can be made, every exit is NotStarted and says why.
+func (n *node) exchange(ctx context.Context, scripts []remote.Script) []remote.Exit {
+	if len(scripts) == 0 {
+		return nil
+	}
+	release, err := n.run.slot(ctx)
+	if err != nil {
+		return notStarted(len(scripts), err)
+	}
+	defer release()
+	conn, err := n.connect(ctx)
+	if err != nil {
+		return notStarted(len(scripts), err)
+	}
+	exits := conn.Run(ctx, scripts)
+	for _, e := range exits {
+		if e.State == remote.Lost || (e.State == remote.NotStarted && e.Err != nil) {
+			n.drop()
+			break
+		}
+	}
+	return exits
+}
+
+// ask sends questions: harmless scripts, so that after a lost connection they are asked once more over a new one.
+func (n *node) ask(ctx context.Context, scripts []remote.Script) []remote.Exit {
+	exits := n.exchange(ctx, scripts)
+	if ctx.Err() != nil || n.gone != nil {
+		return exits
+	}
+	var again []int
+	var retry []remote.Script
+	for i, e := range exits {
+		if e.State == remote.Lost || e.State == remote.NotStarted {
+			again, retry = append(again, i), append(retry, scripts[i])
+		}
+	}
+	for k, e := range n.exchange(ctx, retry) {
+		exits[again[k]] = e
+	}
+	return exits
+}
+
+func notStarted(n int, err error) []remote.Exit {
+	exits := make([]remote.Exit, n)
+	for i := range exits {
+		exits[i] = remote.Exit{State: remote.NotStarted, Why: err.Error(), Err: err}
+	}
+	return exits
+}

@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"cvsplay/engine/eval"
+)
+
+// A where is the place of an expression: what it may refer to.
+type where struct {
+	plan     *Plan
+	play     *Play
+	plays    int   // how many plays are behind it
+	before   *Step // the step it stands in; its own and later ones are out of reach
+	locals   []string
+	each     bool
+	self     bool
+	hostless bool // no host: host, step and hosts say nothing
+	global   bool // a local of the playbook: any play may read it
+	all      bool // every step of the play may be named
+}
+
+func (w where) afterAll() where { w.all = true; return w }
+
+var rootNames = []string{"var", "local", "path", "run", "host", "hosts", "group", "step", "self", "each", "play"}
+
+// check finds references that cannot be right.
+func (w where) check(e Expr) hcl.Diagnostics {
+	if !e.given() {
+		return nil
+	}
+	var diags hcl.Diagnostics
+	direct := eval.References(e.Expression)
+	for _, r := range direct {
+		diags = append(diags, w.reference(r)...)
+	}
+	return diags
+}
+
+func (w where) reference(r eval.Reference) hcl.Diagnostics {
+	switch r.Root {
+	case "var":
+		return w.oneOf(r, "variable", w.plan.vars.Type().AttributeTypes())
+	case "local":
+		return w.named(r, "local value", w.locals)
+	case "path":
+		return w.named(r, "path", []string{"playbook", "module", "cwd", "inventory"})
+	case "run":
+		return w.named(r, "value of run", []string{"id", "check", "hosts"})
+	case "each":
+		if !w.each {
+			return wrong(r, "No for_each here", "\"each\" has a value only in a step with for_each.")
+		}
+		return w.named(r, "value of each", []string{"key", "value"})
+	case "self":
+		if !w.self {
+			return wrong(r, "No self here", "\"self\" has a value only in changed_when, fail_when and until.")
+		}
+		return nil
+	case "group":
+		return w.group(r)
+	case "play":
+		return w.earlierPlay(r)
+	case "host", "hosts", "step":
+		return w.ofHost(r)
+	}
+	return wrong(r, "Unknown name", fmt.Sprintf("There is no %q here.%s", r.Root, didYouMean(r.Root, rootNames)))
+}
+
+func (w where) ofHost(r eval.Reference) hcl.Diagnostics {
+	if w.hostless {
+		return wrong(r, "No host here", fmt.Sprintf("%q needs a host, and this expression is evaluated once for all of them; play.NAME.hosts has what each host's steps left.", r.Root))
+	}
+	switch r.Root {
+	case "host":
+		return w.hostAttr(r, 0)
+	case "hosts":
+		return w.otherHost(r)
+	}
+	return w.step(r)
+}
+
+func (w where) hostAttr(r eval.Reference, at int) hcl.Diagnostics {
+	if len(r.Path) > at && r.Path[at] == "facts" {
+		return wrong(r, "Not supported yet", "host.facts is not supported yet; ask by an exec_script step with read_only = true.")
+	}
+	if len(r.Path) <= at {
+		return nil
+	}
+	return w.among(r, at, "value of host", []string{"name", "address", "groups", "vars"})
+}
+
+func (w where) otherHost(r eval.Reference) hcl.Diagnostics {
+	if len(r.Path) > 2 && r.Path[1] == "step" {
+		of := r
+		of.Path, of.Steps = r.Path[2:], r.Steps[2:]
+		if diags := w.step(of); diags != nil {
+			return diags
+		}
+	}
+	if len(r.Path) == 0 || w.plan.inv == nil || r.Path[0] == eval.AnyKey {
+		return nil
+	}
+	if _, ok := w.plan.inv.Host(r.Path[0]); !ok && !r.InTry {
+		return wrong(r, "Unknown host", fmt.Sprintf("The inventory has no host %q.%s", r.Path[0], didYouMean(r.Path[0], w.plan.inv.Names())))
+	}
+	return nil
+}
+
+func (w where) group(r eval.Reference) hcl.Diagnostics {
+	if w.plan.inv == nil || r.InTry || len(r.Path) == 0 || r.Path[0] == eval.AnyKey {
+		return nil
+	}
+	names := w.plan.inv.GroupNames()
+	for _, name := range append(names, "all") {
+		if name == r.Path[0] {
+			return nil
+		}
+	}
+	return wrong(r, "Unknown group", fmt.Sprintf("The inventory has no group %q.%s Where it may be missing, write try(group.%s, []).", r.Path[0], didYouMean(r.Path[0], names), r.Path[0]))
+}
+
+func (w where) earlierPlay(r eval.Reference) hcl.Diagnostics {
+	if len(r.Path) == 0 || r.Path[0] == eval.AnyKey {
+		return nil
+	}
+	var names []string
+	for i, decl := range w.plan.Playbook.Plays {
+		if decl.Name != r.Path[0] {
+			names = append(names, decl.Name)
+			continue
+		}
+		if i >= w.plays {
+			return wrong(r, "Play is not over yet", fmt.Sprintf("play.%s has results only after that play: in outputs and in later plays.", r.Path[0]))
+		}
+		return w.playAttr(r)
+	}
+	return wrong(r, "Unknown play", fmt.Sprintf("There is no play %q.%s", r.Path[0], didYouMean(r.Path[0], names)))
+}
+
+func (w where) playAttr(r eval.Reference) hcl.Diagnostics {
+	if len(r.Path) < 2 {
+		return nil
+	}
+	return w.among(r, 1, "value of a play", []string{"hosts"})
+}
+
+// step checks step.NAME.ATTR: the step exists, stands before, and has that result.
+func (w where) step(r eval.Reference) hcl.Diagnostics {
+	if w.global || len(r.Path) == 0 || w.play == nil || r.Path[0] == eval.AnyKey {
+		return nil
+	}
+	var names []string
+	seen := false
+	for _, decl := range w.play.decl.Steps {
+		if w.before != nil && decl == w.before.decl {
+			seen = true
+		}
+		if decl.Name != r.Path[0] {
+			names = append(names, decl.Name)
+			continue
+		}
+		if seen && !w.all {
+			if w.before != nil && decl == w.before.decl {
+				return wrong(r, "Step refers to itself", fmt.Sprintf("step.%s has no results before it has run; in changed_when, fail_when and until write self.", r.Path[0]))
+			}
+			return wrong(r, "Step comes later", fmt.Sprintf("The step %q stands below this one, on line %d: steps run in the order of the text, so its results are not there yet.", r.Path[0], decl.DeclRange.Start.Line))
+		}
+		return w.result(r)
+	}
+	return wrong(r, "Unknown step", fmt.Sprintf("There is no step %q in play %q.%s", r.Path[0], w.play.Name, didYouMean(r.Path[0], names)))
+}
+
+func (w where) result(r eval.Reference) hcl.Diagnostics {
+	s := w.play.byName[r.Path[0]]
+	if s == nil || s.isCheck() && len(r.Path) < 2 || !s.isCheck() && s.mod.Name == "" {
+		return nil
+	}
+	at := 1
+	if s.forEach.given() {
+		at = 2
+	}
+	if len(r.Path) <= at || r.InTry {
+		return nil
+	}
+	names := []string{"status", "changed", "failed", "skipped", "ok"}
+	for _, res := range s.mod.Results {
+		names = append(names, res.Name)
+	}
+	return w.among(r, at, fmt.Sprintf("result of %s steps", s.Module), names)
+}
+
+func (w where) oneOf(r eval.Reference, what string, attrs map[string]cty.Type) hcl.Diagnostics {
+	var names []string
+	for name := range attrs {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return w.named(r, what, names)
+}
+
+func (w where) named(r eval.Reference, what string, names []string) hcl.Diagnostics {
+	if len(r.Path) == 0 {
+		return nil
+	}
+	return w.among(r, 0, what, names)
+}
+
+func (w where) among(r eval.Reference, at int, what string, names []string) hcl.Diagnostics {
+	got := r.Path[at]
+	if got == eval.AnyKey {
+		return nil
+	}
+	for _, n := range names {
+		if n == got {
+			return nil
+		}
+	}
+	list := ""
+	if near := didYouMean(got, names); near != "" {
+		list = near
+	} else if len(names) > 0 && len(names) <= 12 {
+		list = " There is: " + strings.Join(names, ", ") + "."
+	}
+	d := wrong(r, "Unknown "+what, fmt.Sprintf("There is no %s %q.%s", what, got, list))
+	if at < len(r.Steps) {
+		d[0].Subject = r.Steps[at].Ptr()
+	}
+	return d
+}
+
+func didYouMean(name string, among []string) string {
+	return eval.DidYouMean(name, among)
+}
+
+func wrong(r eval.Reference, summary, detail string) hcl.Diagnostics {
+	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: r.Range.Ptr()}}
+}

@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"cvsplay/engine/config"
+	"cvsplay/engine/eval"
+	"cvsplay/engine/event"
+	"cvsplay/engine/remote"
+	"cvsplay/inventory"
+)
+
+// RunOptions are what a run needs besides its plan.
+type RunOptions struct {
+	Sinks    []event.Sink
+	Dial     func(ctx context.Context, h *inventory.Host) (remote.Conn, error)
+	Registry *Registry
+	Redactor *eval.Redactor
+	Files    *config.Files // for snippets of diagnostics
+	Version  string        // of cvsplay
+
+	Check    bool // ask and decide, act never
+	Diff     bool // changes carry diffs
+	Keep     bool // leave out what is owed to the end of the run
+	Parallel int  // hosts worked on at the same time; 0: all
+
+	Limit   string   // --limit as given
+	Hosts   []string // the hosts that --limit leaves; nil: all
+	Limited bool
+	Tags    []string
+
+	Interrupt <-chan struct{} // closed: start nothing more; running steps go on until ctx ends
+	Now       func() time.Time
+	// Artifact opens a file in the run's folder for a host; nil: no artifacts are kept.
+	Artifact func(host, path string) (io.WriteCloser, error)
+}
+
+// run is one run of a plan.
+type run struct {
+	id       string
+	plan     *Plan
+	inv      *inventory.Inventory
+	opts     RunOptions
+	registry *Registry
+	guard    *eval.Redactor
+	out      *emitter
+	slots    chan struct{} // nil: no limit
+	nodes    map[string]*node
+	wanted   map[string]int // hosts that a play named before --limit
+
+	bad bool // something failed that belongs to no host
+
+	mu    sync.Mutex
+	plays []*playRun
+	began time.Time
+}
+
+// Run runs a plan to its end and gives the exit code: 0 all well, 1 some host failed, 130 interrupted. It always ends with run_done. When ctx ends, running
+// scripts are killed; what is owed to the end of the run is still paid.
+func (p *Plan) Run(ctx context.Context, o RunOptions) int {
+	r := &run{
+		id: p.runID, plan: p, inv: p.inv, opts: o, registry: o.Registry, guard: o.Redactor,
+		nodes: map[string]*node{}, wanted: map[string]int{}, began: o.Now(),
+		out: &emitter{run: p.runID, now: o.Now, sinks: o.Sinks, guard: o.Redactor},
+	}
+	if o.Parallel > 0 {
+		r.slots = make(chan struct{}, o.Parallel)
+	}
+	r.guard.Collect(p.vars)
+	r.guard.Collect(objectOrEmpty(p.static))
+	r.announce()
+	for _, play := range p.Plays {
+		if !r.play(ctx, play) {
+			break
+		}
+	}
+	if !o.Keep && !o.Check {
+		r.payFinals()
+	}
+	r.outputs()
+	r.close()
+	return r.done(ctx)
+}
+
+func (r *run) emit(ev event.Event) { r.out.emit(ev) }
+
+func (r *run) announce() {
+	ev := event.Event{
+		Kind: event.RunStarted, V: event.Version, Version: r.opts.Version, Playbook: r.plan.Playbook.Path, Inventory: r.inv.Files,
+		Check: r.opts.Check, Limit: r.opts.Limit, Tags: r.opts.Tags, Simulated: r.inv.Simulated, Hosts: r.inv.Names(),
+	}
+	r.emit(ev)
+}
+
+// play runs one play; false: no later play runs.
+func (r *run) play(ctx context.Context, play *Play) bool {
+	p := &playRun{run: r, plan: play}
+	r.mu.Lock()
+	r.plays = append(r.plays, p)
+	r.mu.Unlock()
+	names, err := r.hostsOf(p)
+	if err != nil {
+		r.emit(event.Event{Kind: event.Warning, Play: play.Name, Message: err.Error()})
+		r.bad = true
+		return false
+	}
+	for _, name := range names {
+		h, _ := r.inv.Host(name)
+		n := r.node(h)
+		if n.lost == "" {
+			p.members = append(p.members, newMember(n, p))
+		}
+	}
+	inInventoryOrder(p.members)
+	if len(p.members) == 0 {
+		r.emit(event.Event{Kind: event.Warning, Play: play.Name, Message: "no hosts: the play does nothing"})
+		return true
+	}
+	p.do(ctx)
+	return p.stopped == ""
+}
+
+// hostsOf are the names of the play's hosts, after --limit.
+func (r *run) hostsOf(p *playRun) ([]string, error) {
+	v, diags := r.plan.scope(p.plan.Hosts.refs, p).Value(p.plan.Hosts.Expression)
+	if diags.HasErrors() {
+		return nil, diagError{diags}
+	}
+	names, err := r.plan.hostNames(v)
+	if err != nil {
+		return nil, err
+	}
+	r.wanted[p.plan.Name] = len(names)
+	if r.opts.Hosts == nil {
+		return names, nil
+	}
+	keep := map[string]bool{}
+	for _, n := range r.opts.Hosts {
+		keep[n] = true
+	}
+	var out []string
+	for _, n := range names {
+		if keep[n] {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+func (r *run) node(h *inventory.Host) *node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.nodes[h.Name]
+	if n == nil {
+		n = &node{host: h, run: r}
+		r.nodes[h.Name] = n
+	}
+	return n
+}
+
+func (r *run) dial(ctx context.Context, h *inventory.Host) (remote.Conn, error) {
+	return r.opts.Dial(ctx, h)
+}
+
+// slot waits until one more host may be worked on.
+func (r *run) slot(ctx context.Context) (release func(), err error) {
+	if r.slots == nil {
+		return func() {}, ctx.Err()
+	}
+	select {
+	case r.slots <- struct{}{}:
+		return func() { <-r.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// playsValue is play: the plays so far.
+func (r *run) playsValue() cty.Value {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[string]cty.Value{}
+	for _, p := range r.plays {
+		all[p.plan.Name] = p.objectOfHosts()
+	}
+	for _, decl := range r.plan.Plays {
+		if _, have := all[decl.Name]; !have {
+			all[decl.Name] = cty.ObjectVal(map[string]cty.Value{"hosts": cty.EmptyObjectVal})
+		}
+	}
+	return cty.ObjectVal(all)
+}
+
+// outputs evaluates the output blocks.
+func (r *run) outputs() {
+	for _, o := range r.plan.Outputs {
+		s := r.plan.scope(o.Value.refs, nil)
+		s.Values["play"] = r.playsValue()
+		v, diags := s.Value(o.Value.Expression)
+		if diags.HasErrors() {
+			r.bad = true
+			r.emit(event.Event{Kind: event.Warning, Name: o.Name, Message: "output " + o.Name + ": " + diagError{diags}.Error()})
+			continue
+		}
+		if o.Sensitive {
+			v = v.Mark(eval.Sensitive)
+		}
+		r.emit(event.Event{Kind: event.OutputValue, Name: o.Name, Value: eval.ToJSON(v), Message: o.Description})
+	}
+}
+
+func (r *run) close() {
+	var wg sync.WaitGroup
+	for _, n := range r.nodes {
+		wg.Go(n.close)
+	}
+	wg.Wait()
+}
+
+func (r *run) done(ctx context.Context) int {
+	code := 0
+	if r.bad || r.out.tally.AnyBad() {
+		code = 1
+	}
+	if r.interrupted(ctx) {
+		code = 130
+	}
+	r.emit(event.Event{Kind: event.RunDone, Recap: r.out.tally.Recap(), ExitCode: &code, Seconds: r.opts.Now().Sub(r.began).Seconds()})
+	return code
+}
+
+func (r *run) interrupted(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	select {
+	case <-r.opts.Interrupt:
+		return true
+	default:
+		return false
+	}
+}
+
+// resultsJSON leaves unknown results out.
+func resultsJSON(results map[string]cty.Value) json.RawMessage {
+	if len(results) == 0 {
+		return nil
+	}
+	return eval.ToJSON(cty.ObjectVal(results))
+}

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"cvsplay/engine/eval"
+)
+
+// An Expr is an expression a person wrote, with what it refers to (through locals too). The zero value is one that was not written.
+type Expr struct {
+	hcl.Expression
+	refs []eval.Reference
+}
+
+func (e Expr) given() bool { return e.Expression != nil }
+
+// errNotRun says that an expression reads the results of a step that did not run on this host.
+type errNotRun struct {
+	step, why string
+}
+
+func (e errNotRun) Error() string {
+	return fmt.Sprintf("it reads results of step.%s, which has none on this host (%s)", e.step, e.why)
+}
+
+// always are the attributes that step.NAME has on every host.
+var always = map[string]bool{"status": true, "changed": true, "failed": true, "skipped": true}
+
+// ready finds references to results that are not there: outside of try and can they are an error of this host that says why.
+func (m *member) ready(refs []eval.Reference) error {
+	for _, r := range refs {
+		if r.Root != "step" || r.InTry || len(r.Path) < 2 {
+			continue
+		}
+		rec := m.records[r.Path[0]]
+		if rec == nil {
+			continue
+		}
+		key, attr := "", r.Path[1]
+		if rec.forEach {
+			if len(r.Path) < 3 {
+				continue
+			}
+			key, attr = r.Path[1], r.Path[2]
+		}
+		in := rec.instances[key]
+		if in == nil || always[attr] || attr == eval.AnyKey {
+			continue
+		}
+		if ok, why := in.ran(); !ok {
+			return errNotRun{step: r.Path[0], why: why}
+		}
+	}
+	return nil
+}
+
+// value evaluates one expression on this host.
+func (m *member) value(e Expr, each, self cty.Value) (cty.Value, error) {
+	if err := m.ready(e.refs); err != nil {
+		return cty.DynamicVal, err
+	}
+	s, err := m.scope(e.refs, each, self)
+	if err != nil {
+		return cty.DynamicVal, err
+	}
+	v, diags := s.Value(e.Expression)
+	if diags.HasErrors() {
+		return cty.DynamicVal, diagError{diags}
+	}
+	return v, nil
+}
+
+// scope gives what the references need, and no more: a scope is made for every host, so it has to be small.
+func (m *member) scope(refs []eval.Reference, each, self cty.Value) (eval.Scope, error) {
+	s := m.play.run.plan.scope(refs, m.play)
+	steps, hostsRead := map[string]cty.Value{}, false
+	for _, r := range refs {
+		switch r.Root {
+		case "host":
+			s.Values["host"] = m.node.host.Value()
+		case "hosts":
+			hostsRead = true
+		case "step":
+			m.addSteps(steps, r)
+		}
+	}
+	if len(steps) > 0 {
+		s.Values["step"] = cty.ObjectVal(steps)
+	}
+	if hostsRead {
+		s.Values["hosts"] = m.play.hostsValue()
+	}
+	if each != cty.NilVal {
+		s.Values["each"] = each
+	}
+	if self != cty.NilVal {
+		s.Values["self"] = self
+	}
+	return s, m.addLocals(s, refs)
+}
+
+// addSteps adds the steps that a reference names: one, or all where it names none.
+func (m *member) addSteps(steps map[string]cty.Value, r eval.Reference) {
+	if len(r.Path) > 0 && r.Path[0] != eval.AnyKey {
+		if s := m.play.plan.step(r.Path[0]); s != nil {
+			steps[s.Name] = m.stepValue(s)
+		}
+		return
+	}
+	for _, s := range m.play.plan.Steps {
+		steps[s.Name] = m.stepValue(s)
+	}
+}
+
+// addLocals evaluates the locals that are referred to and that differ from host to host.
+func (m *member) addLocals(s eval.Scope, refs []eval.Reference) error {
+	plan, own := m.play.run.plan, m.play.plan.locals
+	var here []string
+	for _, name := range plan.locals.Used(refs) {
+		if _, static := plan.static[name]; !static {
+			here = append(here, name)
+		}
+	}
+	used := own.Used(refs)
+	if len(here) == 0 && len(used) == 0 {
+		return nil
+	}
+	values := maps.Clone(plan.static)
+	for _, part := range []struct {
+		set   *eval.LocalSet
+		names []string
+	}{{plan.locals, here}, {own, used}} {
+		more, diags := part.set.Values(part.names, s.With("local", objectOrEmpty(values)))
+		if diags.HasErrors() {
+			return diagError{diags}
+		}
+		maps.Copy(values, more)
+	}
+	s.Values["local"] = objectOrEmpty(values)
+	return nil
+}
+
+// hostsValue is hosts: every host of the inventory, with what its steps left in this play. It is made once for each barrier, since it
+// is the same for all hosts.
+func (p *playRun) hostsValue() cty.Value {
+	p.hostsMu.Lock()
+	defer p.hostsMu.Unlock()
+	if p.hostsMade {
+		return p.hosts
+	}
+	members := map[string]*member{}
+	for _, m := range p.members {
+		members[m.node.host.Name] = m
+	}
+	all := map[string]cty.Value{}
+	for _, h := range p.run.inv.Hosts {
+		attrs := h.Value().AsValueMap()
+		if attrs == nil {
+			attrs = map[string]cty.Value{}
+		}
+		if m := members[h.Name]; m != nil {
+			for name, v := range m.summary().AsValueMap() {
+				if name != "message" {
+					attrs[name] = v
+				}
+			}
+		}
+		all[h.Name] = cty.ObjectVal(attrs)
+	}
+	p.hosts, p.hostsMade = objectOrEmpty(all), true
+	return p.hosts
+}
+
+// forgetHosts makes the next barrier look again.
+func (p *playRun) forgetHosts() {
+	p.hostsMu.Lock()
+	p.hostsMade = false
+	p.hostsMu.Unlock()
+}
+
+// explain writes an evaluation error of a host for a person.
+func explain(what string, err error) string {
+	return strings.TrimSpace(what + ": " + err.Error())
+}

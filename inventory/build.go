@@ -55,6 +55,7 @@ func (e *evaluation) host() *Host {
 		}
 		v, ok := e.value(s)
 		if !ok {
+			e.failed = true
 			continue
 		}
 		switch s.section {
@@ -85,7 +86,7 @@ func (e *evaluation) varsValue(vars map[string]cty.Value) cty.Value {
 	if len(vars) > 0 {
 		v = cty.ObjectVal(vars)
 	}
-	if e.shared && e.plan.constants {
+	if e.shared && e.plan.constants && !e.failed {
 		e.plan.vars = v
 	}
 	return v
@@ -98,15 +99,17 @@ func (e *evaluation) finish(h *Host) {
 			e.report(problem(hcl.Range{}, "Invalid address", "The host %q has no address, and its name cannot be one: %s.", h.Name, err))
 		}
 	}
-	if h.SSH.Bastion != h.Name {
+	if h.SSH.Bastion != h.Name && !(e.decl.local && h.SSH.Bastion != "") {
 		return
 	}
-	// A bastion for a whole group, or for all, is none for itself.
-	c := e.choices[slot{"ssh", "bastion"}].first[0]
-	if strings.HasPrefix(c.from, "host ") {
-		e.report(problem(c.at, "Invalid setting", "The host %q cannot be its own bastion.", h.Name))
+	// A bastion for a whole group, or for all, is none for itself, and none for a host inside this process.
+	own := strings.HasPrefix(e.choices[slot{"ssh", "bastion"}].first[0].from, "host ")
+	if own && h.SSH.Bastion == h.Name {
+		e.report(problem(e.choices[slot{"ssh", "bastion"}].first[0].at, "Invalid setting", "The host %q cannot be its own bastion.", h.Name))
 	}
-	h.SSH.Bastion = ""
+	if !own || h.SSH.Bastion == h.Name {
+		h.SSH.Bastion = ""
+	}
 }
 
 func (e *evaluation) has(s slot) bool {

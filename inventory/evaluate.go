@@ -20,6 +20,7 @@ type evaluation struct {
 	order   []slot // of choices, sorted
 	shared  bool   // choices are the plan's own
 	verdict *verdict
+	failed  bool // a value could not be had
 
 	state map[slot]*outcome
 	chain []slot    // under way, outermost first
@@ -49,8 +50,8 @@ func (d *declarations) evaluation(h *hostDecl, v *verdict) *evaluation {
 		for _, section := range []string{varsSection, envSection} { // env may read vars
 			tiers, own = e.takeApart(section, tiers, own)
 			e.choices = override(choose(tiers), own)
+			e.order = sortedSlots(e.choices)
 		}
-		e.order = sortedSlots(e.choices)
 	case len(h.layers) > 0:
 		e.choices = override(e.plan.choices, h.layers)
 		e.order = sortedSlots(e.choices)

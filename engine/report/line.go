@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"cvsplay/engine/event"
+	"cvsplay/engine/nodeset"
 )
 
 // A line is one line of a transcript: a state, a step, hosts and a few words, in columns.
@@ -14,10 +15,13 @@ type line struct {
 	word  string
 	style lipgloss.Style
 	label string
-	hosts string
+	hosts []string
 	rest  []string // why or what; may hold anything
 	all   bool     // however long it is
 }
+
+// loud tells whether l is about a failure, which is told in full.
+func (l line) loud() bool { return l.style.GetBold() }
 
 // stepLine prints l. Words for which there is no room go on below.
 func (t *transcript) stepLine(l line) {
@@ -26,14 +30,18 @@ func (t *transcript) stepLine(l line) {
 	indent := ansi.StringWidth(head)
 	room := t.width - indent - ansi.StringWidth(name)
 	rest := t.rest(l, t.width-indent)
-	if ansi.StringWidth(l.hosts) > room { // names that are longer than a line go on below
+	if hosts := t.foldHosts(l, room); ansi.StringWidth(hosts) > room { // names that are longer than a line go on below
 		t.print(l.style.Render(head) + name)
-		for _, text := range wrap(l.hosts, t.width-indent-2) {
+		most := maxRest
+		if t.verbose > 0 {
+			most = len(l.hosts)
+		}
+		for _, text := range foldLines(l.hosts, t.width-indent-2, most) {
 			t.print(strings.Repeat(" ", indent+2) + text)
 		}
 	} else {
-		text := l.style.Render(head) + name + pad(l.hosts, t.hostsWidth)
-		room -= max(t.hostsWidth, ansi.StringWidth(l.hosts)) + gap
+		text := l.style.Render(head) + name + pad(hosts, t.hostsWidth)
+		room -= max(t.hostsWidth, ansi.StringWidth(hosts)) + gap
 		if one := strings.Join(l.rest, ", "); clean(one) && ansi.StringWidth(one) <= room {
 			text += strings.Repeat(" ", gap) + t.quieter(l, one)
 			rest = nil
@@ -43,6 +51,15 @@ func (t *transcript) stepLine(l line) {
 	for _, text := range rest {
 		t.print(strings.Repeat(" ", indent) + t.quieter(l, text))
 	}
+}
+
+// foldHosts folds the hosts of a line. Names too long to line up are counted, unless they are needed: of hosts that failed, and with -v.
+func (t *transcript) foldHosts(l line, room int) string {
+	fold := Safe(nodeset.Fold(l.hosts))
+	if t.verbose > 0 || l.loud() || len(l.hosts) == 1 || ansi.StringWidth(fold) <= min(room, max(maxHosts, t.hostsWidth)) {
+		return fold
+	}
+	return count(len(l.hosts), "host")
 }
 
 // rest are the words of l as lines of so many columns.
@@ -65,7 +82,7 @@ func (t *transcript) rest(l line, width int) []string {
 
 // quieter keeps the eye on what failed: the words of all else are faint.
 func (t *transcript) quieter(l line, text string) string {
-	if l.style.GetBold() || text == "" {
+	if l.loud() || text == "" {
 		return text
 	}
 	return t.styles.faint.Render(text)

@@ -196,7 +196,11 @@ func (t *transcript) failures() {
 }
 
 func (t *transcript) cause(c *cause) {
-	hosts := Safe(nodeset.Fold(c.hosts))
+	const most = 6 // lines of names
+	hosts := strings.Join(foldLines(c.hosts, t.width-2, most), " ")
+	if t.verbose > 0 {
+		hosts = Safe(nodeset.Fold(c.hosts))
+	}
 	what := word(c.status)
 	if c.step != "" {
 		name := c.step
@@ -218,16 +222,7 @@ func (t *transcript) cause(c *cause) {
 	} else if note != "" {
 		what += " " + note
 	}
-	for i, part := range wrap(hosts+": "+what, t.width) {
-		name, rest := "", part
-		if i == 0 && strings.HasPrefix(part, hosts+":") {
-			name, rest = hosts, strings.TrimPrefix(part, hosts)
-		}
-		if i > 0 {
-			rest = "  " + rest
-		}
-		t.print(t.styles.badBold.Render(name) + rest)
-	}
+	t.headline(hosts, what)
 	for _, text := range reasons {
 		for _, part := range wrap(text, t.width-2) {
 			t.print("  " + part)
@@ -243,6 +238,29 @@ func (t *transcript) cause(c *cause) {
 	}
 	if c.others > 0 {
 		t.print("  " + t.styles.faint.Render("and other output of "+count(c.others, "host")))
+	}
+}
+
+// headline prints hosts and what happened on them, the hosts standing out.
+func (t *transcript) headline(hosts, what string) {
+	for i, part := range wrap(hosts+": "+what, t.width-2) {
+		indent, loud := "", ""
+		if i > 0 {
+			indent = "  "
+		}
+		switch {
+		case hosts == "":
+		case strings.HasPrefix(hosts, part): // they go on in the next line
+			loud, part = part, ""
+			hosts = strings.TrimLeft(hosts[len(loud):], " ")
+		case strings.HasPrefix(part, hosts+":"):
+			loud, part = hosts, part[len(hosts):]
+			hosts = ""
+		}
+		if loud != "" {
+			loud = t.styles.badBold.Render(loud)
+		}
+		t.print(indent + loud + part)
 	}
 }
 

@@ -319,6 +319,10 @@ func interrupted() []event.Event {
 	s.done("rvs", "node[1-2]", event.Cancelled, event.Event{})
 	s.leave("node[1-2]", event.Cancelled, 1)
 	s.done("install", "node3", event.Unknown, reason("stopped while the script ran"))
+	cleanup := event.Event{Kind: event.CleanupDone, Play: "rvs", Step: "box", Module: "container_ensure", Host: "node1", Status: event.Changed}
+	s.add(cleanup)
+	cleanup.Host, cleanup.Status, cleanup.Reason = "node2", event.Failed, "docker rm: container is in use"
+	s.add(cleanup)
 	return s.end(130, 3)
 }
 

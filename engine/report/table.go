@@ -73,10 +73,14 @@ func (g grid) lines() []string {
 
 // folded breaks folded names after commas into lines that fit a cell; of many lines the first.
 func folded(names []string, width int) string {
-	const most = 3
+	return strings.Join(foldLines(names, width, 3), "\n")
+}
+
+// foldLines folds names into lines of so many columns; of more lines than most the first, and how many names there are.
+func foldLines(names []string, width, most int) []string {
 	lines := wrap(Safe(nodeset.Fold(names)), width)
 	if len(lines) > most {
 		lines = append(lines[:most-1], "… "+thousands(len(names))+" in all")
 	}
-	return strings.Join(lines, "\n")
+	return lines
 }

@@ -29,7 +29,8 @@ type transcript struct {
 	diff    bool
 	quiet   bool // failures and the recap alone
 
-	lines []string // what the event at hand has to tell
+	lines   []string // what the event at hand has to tell
+	printed bool     // something was told
 
 	started  event.Event
 	done     event.Event
@@ -75,6 +76,9 @@ func (t *transcript) handle(e event.Event) []string {
 		t.warning(e)
 	case event.StepDone:
 		t.stepDone(e)
+	case event.CleanupDone: // told like a step of its own, after those of the play
+		e.Step = strings.TrimSpace(e.Step + " cleanup")
+		t.stepDone(e)
 	case event.Stopping:
 		t.stopping = append(t.stopping, e.Message)
 		t.told("stopping", t.styles.badBold.Render, e.Message)
@@ -97,7 +101,13 @@ func (t *transcript) handle(e event.Event) []string {
 	return t.lines
 }
 
-func (t *transcript) print(line string) { t.lines = append(t.lines, strings.TrimRight(line, " ")) }
+func (t *transcript) print(line string) {
+	if line == "" && !t.printed {
+		return // nothing to stand apart from
+	}
+	t.printed = true
+	t.lines = append(t.lines, strings.TrimRight(line, " "))
+}
 
 // detail prints what is of no interest where failures alone are asked for.
 func (t *transcript) detail(line string) {
@@ -210,7 +220,7 @@ func (t *transcript) retry(e event.Event) {
 	if e.Seconds > 0 {
 		text += "; next in " + elapsed(seconds(e.Seconds))
 	}
-	t.stepLine(line{word: "retry", style: t.styles.warn, label: t.label(e), hosts: Safe(e.Host), rest: []string{text}, all: true})
+	t.stepLine(line{word: "retry", style: t.styles.warn, label: t.label(e), hosts: []string{e.Host}, rest: []string{text}, all: true})
 }
 
 func (t *transcript) warning(e event.Event) {
@@ -269,7 +279,7 @@ func (t *transcript) stepDone(e event.Event) {
 		why = "as " + c.hosts[0]
 	}
 	t.stepLine(line{
-		word: word(e.Status), style: t.styles.status(e.Status, false), label: t.label(e), hosts: Safe(e.Host), rest: []string{why}, all: true,
+		word: word(e.Status), style: t.styles.status(e.Status, false), label: t.label(e), hosts: []string{e.Host}, rest: []string{why}, all: true,
 	})
 	if first {
 		t.tail(end, liveTail, statusWidth+gap)
@@ -323,7 +333,7 @@ func (t *transcript) stepOver(s event.StepInfo) {
 		}
 		t.stepLine(line{
 			word: word(g.status), style: t.styles.status(g.status, g.ignored), label: name + keys(g.keys),
-			hosts: t.foldHosts(g.hosts, all || g.status.Bad()), rest: t.words(g), all: all,
+			hosts: g.hosts, rest: t.words(g), all: all,
 		})
 		if all {
 			t.changes(g)
@@ -346,15 +356,6 @@ func (t *transcript) words(g *group) []string {
 	return g.words(func(c event.Change) string { return describeIn(c, t.width-statusWidth-gap) })
 }
 
-// foldHosts folds names; where they are too long to line up and not asked for, they are counted.
-func (t *transcript) foldHosts(names []string, all bool) string {
-	fold := Safe(nodeset.Fold(names))
-	if all || ansi.StringWidth(fold) <= max(maxHosts, t.hostsWidth) {
-		return fold
-	}
-	return count(len(names), "host")
-}
-
 func (t *transcript) flushWarnings(step string, w *warnings) {
 	if t.quiet {
 		return
@@ -369,7 +370,7 @@ func (t *transcript) flushWarnings(step string, w *warnings) {
 			continue
 		}
 		t.stepLine(line{
-			word: "warning", style: t.styles.warn, label: step, hosts: t.foldHosts(one.hosts, t.verbose > 0), rest: []string{one.message}, all: true,
+			word: "warning", style: t.styles.warn, label: step, hosts: one.hosts, rest: []string{one.message}, all: true,
 		})
 	}
 	*w = warnings{}

@@ -84,9 +84,11 @@ func thousands(n int) string {
 
 // elapsed writes a time as a person says it: 0.4s, 12s, 3m05s, 2h10m.
 func elapsed(d time.Duration) string {
-	switch {
-	case d < 9950*time.Millisecond:
+	if d < 9950*time.Millisecond {
 		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	d = d.Round(time.Second)
+	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", int(d.Seconds()))
 	case d < time.Hour:

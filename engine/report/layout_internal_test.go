@@ -50,7 +50,7 @@ func TestWrapFitsAndLosesNothing(t *testing.T) {
 
 func TestElapsed(t *testing.T) {
 	for in, want := range map[time.Duration]string{
-		0: "0.0s", 1234 * time.Millisecond: "1.2s", 9960 * time.Millisecond: "9s", 59 * time.Second: "59s", 61 * time.Second: "1m01s",
+		0: "0.0s", 1234 * time.Millisecond: "1.2s", 9960 * time.Millisecond: "10s", 59*time.Second + 600*time.Millisecond: "1m00s", 61 * time.Second: "1m01s",
 		time.Hour - time.Second: "59m59s", 25*time.Hour + 3*time.Minute: "25h03m",
 	} {
 		if got := elapsed(in); got != want {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,6 +69,9 @@ func (e *evaluation) host() *Host {
 			e.setEnv(h, s, v)
 		default:
 			if err := settingFor[s].apply(h, v); err != nil {
+				if v.ContainsMarked() {
+					err = errors.New("it cannot have this value, which is sensitive and not shown")
+				}
 				e.report(problem(e.choices[s].first[0].at, "Invalid setting", "%s: %s.", s, err))
 			}
 		}

@@ -31,6 +31,16 @@ func newDeclarations() *declarations {
 	}
 }
 
+// hasLab tells whether a source is a lab.
+func (d *declarations) hasLab() bool {
+	for key := range d.sources {
+		if key[0] == "lab" {
+			return true
+		}
+	}
+	return false
+}
+
 // A hostDecl is one host with all that was said of it by its own name.
 type hostDecl struct {
 	name   string

@@ -56,7 +56,7 @@ func (x Exec) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnosti
 	at := args.content.Attributes["command"].Expr.Range()
 	out, err := run(ctx, program{command: command, dir: block.Dir, env: env, limit: limit})
 	if err != nil {
-		return Found{}, hcl.Diagnostics{problem(at, "Source failed", "The program %s %s", command[0], err)}
+		return Found{}, hcl.Diagnostics{problem(at, "Source failed", "The program %s %s.%s", command[0], err, said(err))}
 	}
 	list, err := readAnsible(out)
 	if err != nil {
@@ -80,7 +80,25 @@ type program struct {
 	limit   time.Duration
 }
 
-// run gives what the program printed. Its errors go on the sentence "The program X".
+// A programError is why a program gave nothing. Its text goes on the sentence "The program X".
+type programError struct {
+	why    string
+	err    error
+	stderr *bounded
+}
+
+// Error tells what the program did.
+func (e *programError) Error() string {
+	if e.err != nil {
+		return e.why + ": " + e.err.Error()
+	}
+	return e.why
+}
+
+// Unwrap gives the cause.
+func (e *programError) Unwrap() error { return e.err }
+
+// run gives what the program printed. An error is a *programError.
 func run(ctx context.Context, p program) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
@@ -88,7 +106,7 @@ func run(ctx context.Context, p program) ([]byte, error) {
 	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
 		abs, err := filepath.Abs(filepath.Join(p.dir, name))
 		if err != nil {
-			return nil, fmt.Errorf("cannot be found: %w", err)
+			return nil, &programError{why: "cannot be found", err: err}
 		}
 		name = abs
 	}
@@ -105,19 +123,24 @@ func run(ctx context.Context, p program) ([]byte, error) {
 	err := cmd.Run()
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("took longer than %s and was stopped. Set timeout where it needs more.%s", p.limit, said(stderr))
+		return nil, &programError{why: fmt.Sprintf("took longer than %s and was stopped; set timeout where it needs more", p.limit), stderr: stderr}
 	case ctx.Err() != nil:
-		return nil, errors.New("was interrupted.")
+		return nil, &programError{why: "was interrupted", err: context.Cause(ctx)}
 	case stdout.lost > 0:
-		return nil, fmt.Errorf("printed more than %d MiB.", maxList>>20)
+		return nil, &programError{why: fmt.Sprintf("printed more than %d MiB", maxList>>20)}
 	case err != nil:
-		return nil, fmt.Errorf("failed: %w.%s", err, said(stderr))
+		return nil, &programError{why: "failed", err: err, stderr: stderr}
 	}
 	return stdout.buf.Bytes(), nil
 }
 
 // said quotes what a program wrote on standard error.
-func said(b *bounded) string {
+func said(err error) string {
+	var failed *programError
+	if !errors.As(err, &failed) || failed.stderr == nil {
+		return ""
+	}
+	b := failed.stderr
 	text := strings.TrimSpace(strings.ToValidUTF8(b.buf.String(), "\uFFFD"))
 	if text == "" {
 		return ""

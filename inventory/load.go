@@ -38,6 +38,9 @@ func Load(ctx context.Context, paths []string, o Options) (*Inventory, *config.F
 	if l.verdict.diags.HasErrors() {
 		return l.fail()
 	}
+	if l.o.Lab > 0 && !l.decl.hasLab() {
+		l.verdict.add(problem(hcl.Range{}, "No lab", "--lab says how many hosts a lab has, and this inventory has no source \"lab\". Name one that has with -i."))
+	}
 	if err := ctx.Err(); err != nil {
 		l.verdict.add(problem(hcl.Range{}, "Interrupted", "Reading the inventory was interrupted: %s.", context.Cause(ctx)))
 		return l.fail()

@@ -26,8 +26,9 @@ func newFileScope(dir string, env func(string) (string, bool)) *fileScope {
 	if err != nil {
 		cwd = "."
 	}
+	home, _ := env("HOME")
 	return &fileScope{dir: dir, base: eval.Scope{
-		Functions: eval.Functions(eval.FuncContext{Dir: dir, Env: env}),
+		Functions: eval.Functions(eval.FuncContext{Dir: dir, Home: home, Env: env}),
 		Values: map[string]cty.Value{"path": cty.ObjectVal(map[string]cty.Value{
 			"inventory": cty.StringVal(filepath.ToSlash(dir)),
 			"module":    cty.StringVal(filepath.ToSlash(dir)),

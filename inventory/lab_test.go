@@ -1,0 +1,134 @@
+package inventory_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/crypto/ssh"
+
+	"cvsplay/engine/lab"
+	"cvsplay/inventory"
+)
+
+// hostname logs in to a host with nothing but what its settings say, and asks for its name.
+func hostname(h *inventory.Host) (string, error) {
+	key, known := h.SSH.IdentityPEM, h.SSH.KnownHosts
+	var err error
+	if key == nil {
+		if key, err = os.ReadFile(h.SSH.IdentityFiles[0]); err != nil {
+			return "", err
+		}
+		if known, err = os.ReadFile(h.SSH.KnownHostsFile[0]); err != nil {
+			return "", err
+		}
+	}
+	signer, err := ssh.ParsePrivateKey(key)
+	if err != nil {
+		return "", err
+	}
+	address := net.JoinHostPort(h.Address, strconv.Itoa(h.SSH.Port))
+	client, err := ssh.Dial("tcp", address, &ssh.ClientConfig{
+		User: h.SSH.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, Timeout: 10 * time.Second,
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			line := fmt.Sprintf("[%s]:%d %s", h.Address, h.SSH.Port, ssh.MarshalAuthorizedKey(key))
+			if !bytes.Contains(known, []byte(line)) {
+				return fmt.Errorf("unknown host key %s", line)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return "", err
+	}
+	defer client.Close() //nolint:errcheck // it was only read from
+	session, err := client.NewSession()
+	if err != nil {
+		return "", err
+	}
+	defer session.Close() //nolint:errcheck // it was only read from
+	out, err := session.Output("hostname; id -un")
+	return strings.Join(strings.Fields(string(out)), " "), err
+}
+
+// The hosts of a lab source can be logged in to with what the inventory says of them.
+func TestLabHostsAreReached(t *testing.T) {
+	inv, diags := parse(t, `
+source "lab" "sim" {
+  count  = 2
+  groups = ["gpu"]
+  user   = "amd"
+  host "sim002" {
+    fault { kind = "unreachable" }
+  }
+}
+defaults {
+  ssh {
+    user    = "nobody"
+    bastion = "elsewhere"
+  }
+}
+`, inventory.Options{})
+	if diags != "" {
+		t.Fatal(diags)
+	}
+	defer inv.Close() //nolint:errcheck // checked below
+	first, _ := inv.Host("sim001")
+	if got, err := hostname(first); err != nil || got != "sim001 amd" {
+		t.Errorf("%q, %v", got, err)
+	}
+	second, _ := inv.Host("sim002")
+	if got, err := hostname(second); err == nil {
+		t.Errorf("an unreachable host said %q", got)
+	}
+	if !inv.Simulated || first.SSH.UserConfig || bytes.Count(first.SSH.KnownHosts, []byte("\n")) != 1 {
+		t.Errorf("simulated %v, settings %+v", inv.Simulated, first.SSH)
+	}
+	if err := inv.Close(); err != nil {
+		t.Error(err)
+	}
+	if got, err := hostname(first); err == nil {
+		t.Errorf("after the end the host said %q", got)
+	}
+}
+
+// The file for a lab that keeps running is an inventory that reaches its hosts.
+func TestSaveLab(t *testing.T) {
+	l, err := lab.Start(lab.Options{Hosts: []lab.HostSpec{{Name: "gpu001"}, {Name: "gpu002"}, {Name: "head"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // the test is over
+	path := filepath.Join(t.TempDir(), "lab.hcl")
+	files, err := inventory.SaveLab(path, l, inventory.LabFile{Variables: map[string]string{"image": "127.0.0.1:5000/rocm/cvs:latest", "a": "${x}"}})
+	if err != nil || len(files) != 3 {
+		t.Fatal(files, err)
+	}
+	if info, err := os.Stat(files[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%s: %v, %v", files[0], info.Mode(), err)
+	}
+	inv, _, diags := inventory.Load(t.Context(), []string{path}, inventory.Options{Env: testEnv})
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	if got := strings.Join(inv.Groups["gpu"].Hosts, " "); got != "gpu001 gpu002 head" || inv.Simulated {
+		t.Errorf("hosts %s, simulated %v", got, inv.Simulated)
+	}
+	for name, want := range map[string]string{"image": "127.0.0.1:5000/rocm/cvs:latest", "a": "${x}"} {
+		if got := inv.Variables[name].Value; !got.RawEquals(cty.StringVal(want)) {
+			t.Errorf("variable %s is %#v", name, got)
+		}
+	}
+	for _, h := range inv.Hosts {
+		if got, err := hostname(h); err != nil || got != h.Name+" root" {
+			t.Errorf("%s: %q, %v", h.Name, got, err)
+		}
+	}
+}

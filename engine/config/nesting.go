@@ -186,7 +186,7 @@ func (m *measure) code() {
 	c := m.src[m.pos]
 	m.tokens++
 	switch {
-	case c == ' ' || c == '\t' || c == '\r':
+	case c == ' ' || c == '\t' || c == '\r' && m.next(1) == '\n':
 		m.tokens--
 		m.pos++
 	case c == '\n':
@@ -265,12 +265,31 @@ func (m *measure) number() {
 			}
 			i = digit + 1
 			end = i
+			if digits(m.src[digit:]) > maxExponent {
+				m.stop(m.pos, hugeSummary, hugeDetail)
+			}
 		default:
 			i = len(m.src)
 		}
 	}
 	m.pos = end
 	m.operandEnds()
+}
+
+// A number is kept exactly, so one with a large exponent would fill the memory as soon as it is written out.
+const (
+	maxExponent = 3 // digits
+	hugeSummary = "Number too large"
+	hugeDetail  = "An exponent has at most three digits."
+)
+
+// digits is how many digits a text begins with.
+func digits(text []byte) int {
+	n := 0
+	for n < len(text) && text[n] >= '0' && text[n] <= '9' {
+		n++
+	}
+	return n
 }
 
 func (m *measure) word() {

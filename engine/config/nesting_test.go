@@ -17,6 +17,7 @@ func TestBombs(t *testing.T) {
 		"(", "[", "{", "-", "!", "- ", "a?b:", "a?", "\"${", "1+", "a.b.", "a[b]", "[b]", ".*", "[*]", "[for x in y: ", "f(", "{a=", "x { ",
 		"x \"a\" {\n", "\"%{if a}", "<<A\n${", "a && ", "\"a\n", "x=1\n", "/* ", "!(", "-(", "(!a || ", "a ? [b] : ", "x = <<A\nA\n", "$", "\"$${",
 		"\"\" ", "%{if a}", "a\n", "#\n", "1e9", "😀", "\\", "~}", "}", ")",
+		"\r", "a ", "a.b.", "x {}\n", "x = 1\n",
 	}
 	for _, unit := range units {
 		for _, name := range []string{"bomb.hcl", "bomb.hcl.json"} {
@@ -63,6 +64,24 @@ func TestNestingLimit(t *testing.T) {
 				t.Errorf("%d is not refused", c.limit+1)
 			}
 		})
+	}
+}
+
+func TestHugeNumbers(t *testing.T) {
+	for name, src := range map[string]string{
+		"native": "a = 1e9999\n", "fraction": "a = [1.5E+123456789]\n", "template": "a = \"${1e-5000}\"\n",
+	} {
+		if _, diags := Parse([]byte(src), "x.hcl"); !diags.HasErrors() || diags[0].Summary != hugeSummary {
+			t.Errorf("%s: %v", name, diags)
+		}
+	}
+	for name, src := range map[string]string{"number": `{"a": 1e9999}`, "text": `{"a": "${1e9999}"}`} {
+		if _, diags := Parse([]byte(src), "x.json"); !diags.HasErrors() || diags[0].Summary != hugeSummary {
+			t.Errorf("json %s: %v", name, diags)
+		}
+	}
+	if _, diags := Parse([]byte("a = 1e999\nb = e12345\n"), "x.hcl"); diags.HasErrors() {
+		t.Error(diags)
 	}
 }
 

@@ -3,43 +3,89 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 
 	"github.com/hashicorp/hcl/v2"
 )
 
-// checkJSON measures a text of HCL's JSON variant: its own brackets, and the templates that its strings are.
+// hugeNumber is a number with an exponent that is too large.
+var hugeNumber = regexp.MustCompile(`^[0-9.]*[eE][-+]?[0-9]{4}`)
+
+// A jsonMeasure walks over a text of HCL's JSON variant: its own brackets, and the templates that its strings are.
+type jsonMeasure struct {
+	src    []byte
+	name   string
+	pos    int
+	depth  int
+	tokens int
+	key    string // the last string that a colon followed
+}
+
+// checkJSON is checkNesting for the JSON variant.
 func checkJSON(src []byte, name string) hcl.Diagnostics {
-	depth, tokens := 0, 0
-	key := "" // the last string that a colon followed
-	for at := 0; at < len(src); at++ {
-		switch src[at] {
-		case '[', '{':
-			tokens++
-			if depth++; depth > MaxNesting {
-				return hcl.Diagnostics{errorAt(rangeAt(src, name, at, at+1), "Nested too deep", "What begins here is more than 200 brackets deep.")}
-			}
-		case ']', '}':
-			tokens++
-			depth = max(depth-1, 0)
-		case '"':
-			end := stringEnd(src, at)
-			if diags := checkJSONString(src[at:end], key, name); diags.HasErrors() {
-				diags[0].Subject = rangeAt(src, name, at, end).Ptr()
-				return diags
-			}
-			if next := bytes.TrimLeft(src[end:min(end+64, len(src))], " \t\r\n"); len(next) > 0 && next[0] == ':' {
-				key = string(src[at:end])
-			}
-			tokens++
-			at = end - 1
-		case ',', ':':
-			tokens += 2 // with the literal beside it
+	m := &jsonMeasure{src: src, name: name}
+	for m.pos < len(src) {
+		if diags := m.step(); diags.HasErrors() {
+			return diags
 		}
-		if tokens > maxTokens {
-			return hcl.Diagnostics{errorAt(rangeAt(src, name, at, at+1), "File too complex",
-				"The text up to here has more parts than a playbook can have. Keep large data in files of their own.")}
+		if m.tokens > maxTokens {
+			return m.stop("File too complex", "The text up to here has more parts than a playbook can have. Keep large data in files of their own.")
 		}
 	}
+	return nil
+}
+
+func (m *jsonMeasure) stop(summary, detail string) hcl.Diagnostics {
+	return hcl.Diagnostics{errorAt(rangeAt(m.src, m.name, m.pos, m.pos+1), summary, "%s", detail)}
+}
+
+// step takes one token.
+func (m *jsonMeasure) step() hcl.Diagnostics {
+	c := m.src[m.pos]
+	m.tokens++
+	switch {
+	case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+		m.tokens--
+	case c == '[' || c == '{':
+		if m.depth++; m.depth > MaxNesting {
+			return m.stop("Nested too deep", "What begins here is more than 200 brackets deep.")
+		}
+	case c == ']' || c == '}':
+		m.depth = max(m.depth-1, 0)
+	case c == '"':
+		return m.text()
+	case c >= '0' && c <= '9':
+		if hugeNumber.Match(m.src[m.pos:min(m.pos+1000, len(m.src))]) {
+			return m.stop(hugeSummary, hugeDetail)
+		}
+		m.pos += digits(m.src[m.pos:])
+		return nil
+	case isLetter(c):
+		for m.pos < len(m.src) && isLetter(m.src[m.pos]) {
+			m.pos++
+		}
+		return nil
+	}
+	m.pos++
+	return nil
+}
+
+func isLetter(c byte) bool {
+	return 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
+// text takes a string.
+func (m *jsonMeasure) text() hcl.Diagnostics {
+	end := stringEnd(m.src, m.pos)
+	quoted := m.src[m.pos:end]
+	if diags := checkJSONString(quoted, m.key, m.name); diags.HasErrors() {
+		diags[0].Subject = rangeAt(m.src, m.name, m.pos, end).Ptr()
+		return diags
+	}
+	if next := bytes.TrimLeft(m.src[end:min(end+64, len(m.src))], " \t\r\n"); len(next) > 0 && next[0] == ':' {
+		m.key = string(quoted)
+	}
+	m.pos = end
 	return nil
 }
 
@@ -58,7 +104,7 @@ func stringEnd(src []byte, from int) int {
 
 // checkJSONString measures one string, with its quotes. The value of a variable's type is an expression, all others are templates.
 func checkJSONString(quoted []byte, key, name string) hcl.Diagnostics {
-	if len(quoted) <= MaxNesting {
+	if len(quoted) < 8 || !bytes.ContainsAny(quoted, "${%\\(") {
 		return nil
 	}
 	var text string

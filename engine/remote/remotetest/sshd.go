@@ -25,8 +25,8 @@ type Server struct {
 	HostKey      string // "ssh-ed25519 AAAA…"
 	KnownHosts   string // file that knows the server, by address and port
 
-	cmd *exec.Cmd
-	log string
+	stop func()
+	log  string
 }
 
 // Sshd starts an sshd for the test, with further lines of sshd_config, which win over its own. It needs sshd and root.
@@ -52,12 +52,15 @@ func Sshd(t testing.TB, config ...string) *Server {
 	lines := append(config,
 		"ListenAddress 127.0.0.1", "HostKey "+hostKey, "PidFile none", "UsePAM no", "StrictModes no", "UseDNS no",
 		"AuthorizedKeysFile "+filepath.Join(dir, "authorized_keys"), "PermitRootLogin prohibit-password",
-		"PasswordAuthentication no", "KbdInteractiveAuthentication no", "LogLevel VERBOSE", "MaxStartups 1000", "Subsystem sftp internal-sftp")
+		"PasswordAuthentication no", "KbdInteractiveAuthentication no", "LogLevel VERBOSE", "MaxStartups 1000")
+	if !strings.Contains(strings.Join(config, "\n"), "Subsystem") {
+		lines = append(lines, "Subsystem sftp internal-sftp")
+	}
 	write(t, filepath.Join(dir, "sshd_config"), strings.Join(lines, "\n")+"\n")
 	for range 5 { // the port may be taken between our look and its bind
 		if s.start(t) {
-			write(t, s.file("known_hosts"), fmt.Sprintf("[127.0.0.1]:%d %s\n", s.Port, s.HostKey))
 			s.KnownHosts = s.file("known_hosts")
+			write(t, s.KnownHosts, fmt.Sprintf("[127.0.0.1]:%d %s\n", s.Port, s.HostKey))
 			return s
 		}
 	}
@@ -75,12 +78,10 @@ func (s *Server) Log() string {
 
 // Stop ends the server and the connections to it.
 func (s *Server) Stop() {
-	if s.cmd == nil {
-		return
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
 	}
-	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
-	s.cmd.Wait()
-	s.cmd = nil
 }
 
 func (s *Server) start(t testing.TB) bool {
@@ -97,10 +98,15 @@ func (s *Server) start(t testing.TB) bool {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = cmd
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	s.stop = func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-ended
+	}
 	t.Cleanup(s.Stop)
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if strings.Contains(s.Log(), "Bind to port") {
+		if len(ended) > 0 {
 			break
 		}
 		if speaks(net.JoinHostPort(s.Host, strconv.Itoa(s.Port))) {

@@ -164,51 +164,46 @@ func (l *login) signers(p *Pool) []ssh.Signer {
 	if l.route.identityPEM != nil {
 		return l.atHand()
 	}
-	var out []ssh.Signer
-	held := map[string]ssh.Signer{}
 	var inAgent []ssh.Signer
 	if l.route.useAgent {
 		inAgent = l.agentSigners(p)
 	}
+	held := map[string]ssh.Signer{}
 	for _, s := range inAgent {
 		held[string(s.PublicKey().Marshal())] = s
 	}
-	offer := func(s ssh.Signer, where string) {
-		out = append(out, s)
-		l.offered = append(l.offered, fmt.Sprintf("%s %s (%s)", s.PublicKey().Type(), ssh.FingerprintSHA256(s.PublicKey()), where))
-	}
-	named := func() {
-		for _, path := range l.route.identities {
-			id := p.keys.get(path)
-			if id.public != nil {
-				blob := string(id.public.Marshal())
-				if s := held[blob]; s != nil && id.signer == nil {
-					offer(s, "agent, "+path)
-					delete(held, blob)
-					continue
-				}
-				if id.signer != nil {
-					delete(held, blob)
-				}
+	var out []ssh.Signer
+	for _, path := range l.route.identities {
+		id := p.keys.get(path)
+		s, where := id.signer, path
+		if id.public != nil {
+			blob := string(id.public.Marshal())
+			if s == nil && held[blob] != nil {
+				s, where = held[blob], "agent, "+path
 			}
-			switch {
-			case id.signer != nil:
-				offer(id.signer, path)
-			case l.route.explicit || !errors.Is(id.err, fs.ErrNotExist):
-				l.useless = append(l.useless, path+": "+strings.TrimPrefix(id.err.Error(), "open "+path+": "))
-			}
+			delete(held, blob)
+		}
+		if s != nil {
+			out = append(out, l.offer(s, where))
+		} else if l.route.explicit || !errors.Is(id.err, fs.ErrNotExist) {
+			l.useless = append(l.useless, path+": "+strings.TrimPrefix(id.err.Error(), "open "+path+": "))
 		}
 	}
-	rest := func() {
-		for _, s := range inAgent {
-			if held[string(s.PublicKey().Marshal())] != nil && !l.route.onlyThose {
-				offer(s, "agent")
-			}
+	if l.route.onlyThose {
+		return out
+	}
+	for _, s := range inAgent {
+		if held[string(s.PublicKey().Marshal())] != nil {
+			out = append(out, l.offer(s, "agent"))
 		}
 	}
-	named()
-	rest()
 	return out
+}
+
+// offer notes a key that is offered.
+func (l *login) offer(s ssh.Signer, where string) ssh.Signer {
+	l.offered = append(l.offered, fmt.Sprintf("%s %s (%s)", s.PublicKey().Type(), ssh.FingerprintSHA256(s.PublicKey()), where))
+	return s
 }
 
 // atHand is the one key of a host whose key is given, and not in a file.
@@ -218,8 +213,7 @@ func (l *login) atHand() []ssh.Signer {
 		l.useless = append(l.useless, "the key at hand: "+err.Error())
 		return nil
 	}
-	l.offered = append(l.offered, fmt.Sprintf("%s %s (at hand)", s.PublicKey().Type(), ssh.FingerprintSHA256(s.PublicKey())))
-	return []ssh.Signer{s}
+	return []ssh.Signer{l.offer(s, "at hand")}
 }
 
 func (l *login) agentSigners(p *Pool) []ssh.Signer {

@@ -191,7 +191,7 @@ func (a *attempt) hostKey(list *knownList, key ssh.PublicKey) error {
 		return nil
 	}
 	var file string
-	if len(a.route.known) > 0 {
+	if len(a.route.known) > 0 && a.route.knownLines == nil {
 		file = a.route.known[0]
 	}
 	err := list.check(a.route.keyName, file, key)

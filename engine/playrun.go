@@ -463,6 +463,9 @@ func (p *playRun) checkBlock(m *member, s *Step) {
 			t.end(event.OK, "")
 		case no:
 			t.end(event.Failed, p.checkMessage(m, s))
+			if p.run.opts.Check && len(m.node.would) > 0 {
+				t.verdict = &verdict{status: event.Skipped, reason: "cannot be judged before step." + m.node.would[len(m.node.would)-1]}
+			}
 		default:
 			t.end(event.Skipped, "depends on "+strings.Join(dedupe(m.dependsOn(s.condition)), ", "))
 		}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/zclconf/go-cty/cty"
+
+	"cvsplay/engine/eval"
+	"cvsplay/engine/nodeset"
+	"cvsplay/engine/report"
+	"cvsplay/inventory"
+)
+
+type inventoryFlags struct {
+	paths   []string
+	lab     int
+	json    bool
+	explain bool
+}
+
+func (a *app) inventoryCommand() *cobra.Command {
+	var f inventoryFlags
+	cmd := &cobra.Command{Use: "inventory", Short: "Look at an inventory", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	list := &cobra.Command{
+		Use: "list [PATTERN]", Short: "List hosts and groups", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.inventoryList(cmd, args, f) },
+	}
+	show := &cobra.Command{
+		Use: "show HOST", Short: "Show one host: its groups, variables and settings", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.inventoryShow(cmd, args[0], f) },
+	}
+	show.Flags().BoolVar(&f.explain, "explain", false, "tell where each value came from")
+	for _, c := range []*cobra.Command{list, show} {
+		c.Flags().StringArrayVarP(&f.paths, "inventory", "i", nil, "inventory `file` or folder; may be given more than once")
+		c.Flags().IntVar(&f.lab, "lab", 0, "simulate `N` hosts in each lab source, whatever the inventory says")
+		c.Flags().BoolVar(&f.json, "json", false, "print JSON")
+		cmd.AddCommand(c)
+	}
+	return cmd
+}
+
+func (a *app) openInventory(cmd *cobra.Command, f inventoryFlags) (*inventory.Inventory, error) {
+	inv, files, diags := inventory.Load(cmd.Context(), f.paths, inventory.Options{Env: a.lookup, Lab: f.lab, Idle: true})
+	if len(diags) > 0 {
+		a.diagnose(diags, files)
+	}
+	if diags.HasErrors() {
+		return nil, exitCode(codeUsage)
+	}
+	return inv, nil
+}
+
+func (a *app) inventoryList(cmd *cobra.Command, args []string, f inventoryFlags) error {
+	inv, err := a.openInventory(cmd, f)
+	if err != nil {
+		return err
+	}
+	defer inv.Close()
+	names := inv.Names()
+	if len(args) == 1 {
+		if names, err = inv.Match(args[0], inventory.MatchOptions{}); err != nil {
+			return err
+		}
+	}
+	if f.json {
+		return a.printJSON(listing(inv, names))
+	}
+	for _, g := range inv.GroupNames() {
+		fmt.Fprintf(a.stdout, "%-16s %s\n", report.Safe(g), report.Safe(folded(both(inv.Groups[g].Hosts, names))))
+	}
+	fmt.Fprintf(a.stdout, "%-16s %s\n", "all", report.Safe(folded(names)))
+	fmt.Fprintf(a.stdout, "%d hosts\n", len(names))
+	return nil
+}
+
+func folded(names []string) string {
+	if len(names) == 0 {
+		return "(none)"
+	}
+	return nodeset.Fold(names)
+}
+
+func both(of, among []string) []string {
+	in := make(map[string]bool, len(among))
+	for _, n := range among {
+		in[n] = true
+	}
+	return slices.DeleteFunc(slices.Clone(of), func(n string) bool { return !in[n] })
+}
+
+func listing(inv *inventory.Inventory, names []string) map[string]any {
+	groups := map[string][]string{}
+	for _, g := range inv.GroupNames() {
+		groups[g] = both(inv.Groups[g].Hosts, names)
+	}
+	hosts := map[string]json.RawMessage{}
+	for _, n := range names {
+		h, _ := inv.Host(n)
+		hosts[n] = eval.ToJSON(h.Value())
+	}
+	return map[string]any{"order": names, "groups": groups, "hosts": hosts}
+}
+
+func (a *app) inventoryShow(cmd *cobra.Command, name string, f inventoryFlags) error {
+	inv, err := a.openInventory(cmd, f)
+	if err != nil {
+		return err
+	}
+	defer inv.Close()
+	h, ok := inv.Host(name)
+	if !ok {
+		return fmt.Errorf("the inventory has no host %q.%s", name, eval.DidYouMean(name, inv.Names()))
+	}
+	origins := inv.Explain(h)
+	if f.json {
+		settings := map[string]json.RawMessage{}
+		for _, o := range origins {
+			settings[o.Name] = eval.ToJSON(o.Value)
+		}
+		return a.printJSON(map[string]any{"host": eval.ToJSON(h.Value()), "settings": settings})
+	}
+	fmt.Fprintf(a.stdout, "%s\n  address  %s\n  groups   %s\n", report.Safe(h.Name), report.Safe(h.Address), report.Safe(strings.Join(h.Groups, ", ")))
+	for _, o := range origins {
+		fmt.Fprintf(a.stdout, "  %s = %s\n", report.Safe(o.Name), report.Safe(shown(o.Value)))
+		if f.explain {
+			fmt.Fprintf(a.stdout, "      from %s\n", report.Safe(from(o.From, o.Range.Filename, o.Range.Start.Line)))
+			for _, l := range o.Over {
+				fmt.Fprintf(a.stdout, "      over %s\n", report.Safe(from(l.From, l.Range.Filename, l.Range.Start.Line)))
+			}
+		}
+	}
+	return nil
+}
+
+func shown(v cty.Value) string { return string(eval.ToJSON(v)) }
+
+func from(who, file string, line int) string {
+	if file == "" {
+		return who
+	}
+	return fmt.Sprintf("%s, %s:%d", who, file, line)
+}
+
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

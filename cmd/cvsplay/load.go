@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+
+	"cvsplay/engine"
+	"cvsplay/engine/config"
+	"cvsplay/engine/eval"
+	"cvsplay/inventory"
+	"cvsplay/modules"
+)
+
+// inputFlags say which playbook is bound to which inventory and variables.
+type inputFlags struct {
+	inventories []string
+	vars        []string
+	varFiles    []string
+	lab         int
+	tags        []string
+	skipTags    []string
+	startAt     string
+}
+
+func (f *inputFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&f.inventories, "inventory", "i", nil, "inventory `file` or folder; may be given more than once")
+	flags.StringArrayVar(&f.vars, "var", nil, "set a variable: `name=value`")
+	flags.StringArrayVar(&f.varFiles, "var-file", nil, "set the variables in a `file`")
+	flags.IntVar(&f.lab, "lab", 0, "simulate `N` hosts in each lab source, whatever the inventory says")
+}
+
+func (f *inputFlags) addChoice(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.tags, "tags", nil, "run only the steps with one of these `tags`")
+	flags.StringSliceVar(&f.skipTags, "skip-tags", nil, "leave out the steps with one of these `tags`")
+	flags.StringVar(&f.startAt, "start-at", "", "leave out the steps before this one: `[PLAY.]STEP`")
+}
+
+// loaded is a playbook bound to its inventory.
+type loaded struct {
+	playbook *config.Playbook
+	inv      *inventory.Inventory // nil where none was asked for
+	files    *config.Files
+	plan     *engine.Plan
+	runID    string
+}
+
+func (l *loaded) close() {
+	if l.inv != nil {
+		_ = l.inv.Close() // a lab that cannot be ended ends with the process
+	}
+}
+
+// A need says how much of an inventory a command wants.
+type need int
+
+const (
+	noInventory   need = iota // groups and hosts are not checked
+	idleInventory             // names and settings; no lab is started
+	liveInventory             // hosts that will be contacted
+)
+
+// load reads and binds everything. What is wrong has been printed when ok is false.
+func (a *app) load(ctx context.Context, path string, f inputFlags, want need, check bool) (*loaded, hcl.Diagnostics, bool) {
+	l := &loaded{files: &config.Files{}, runID: newRunID()}
+	pb, files, diags := config.Load(path)
+	l.files.Merge(files)
+	if diags.HasErrors() {
+		a.diagnose(diags, l.files)
+		return l, diags, false
+	}
+	l.playbook = pb
+	if want != noInventory {
+		inv, files, more := inventory.Load(ctx, f.inventories, inventory.Options{Env: a.lookup, Lab: f.lab, Idle: want == idleInventory})
+		l.files.Merge(files)
+		diags = append(diags, more...)
+		l.inv = inv
+		if more.HasErrors() {
+			a.diagnose(diags, l.files)
+			return l, diags, false
+		}
+	}
+	diags = append(diags, a.bind(l, f, check)...)
+	if diags.HasErrors() {
+		a.diagnose(diags, l.files)
+		l.close()
+		return l, diags, false
+	}
+	return l, diags, true
+}
+
+// bind gives the variables their values and makes the plan.
+func (a *app) bind(l *loaded, f inputFlags, check bool) hcl.Diagnostics {
+	cwd, err := os.Getwd()
+	if err != nil {
+		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "No current folder", Detail: err.Error()}}
+	}
+	home, _ := os.UserHomeDir()
+	dir := l.playbook.Dir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(cwd, dir)
+	}
+	functions := eval.Functions(eval.FuncContext{Dir: dir, Home: home, Env: a.lookup})
+	given, diags := a.given(l, f)
+	vars, more := eval.Variables(l.playbook.Variables, given, functions)
+	diags = append(diags, more...)
+	plan, more := engine.NewPlan(l.playbook, engine.PlanOptions{
+		Modules: modules.All(), Inventory: l.inv, Vars: vars, Functions: functions, Check: check, RunID: l.runID,
+		Dir: cwd, InvDir: l.inventoryDir(), Tags: f.tags, SkipTags: f.skipTags, StartAt: f.startAt,
+	})
+	l.plan = plan
+	return append(diags, more...)
+}
+
+func (l *loaded) inventoryDir() string {
+	if l.inv == nil || len(l.inv.Files) == 0 {
+		return "."
+	}
+	first := l.inv.Files[0]
+	if info, err := os.Stat(first); err == nil && info.IsDir() {
+		return first
+	}
+	return filepath.Dir(first)
+}
+
+// given collects the values for variables, in ascending precedence.
+func (a *app) given(l *loaded, f inputFlags) ([]eval.Given, hcl.Diagnostics) {
+	var given []eval.Given
+	var diags hcl.Diagnostics
+	if l.inv != nil {
+		for name, v := range l.inv.Variables {
+			given = append(given, eval.Given{Name: name, Source: eval.FromInventory, Origin: "the inventory", Value: v.Value, Range: &v.Range})
+		}
+	}
+	given = append(given, eval.Environment(a.environ)...)
+	for _, path := range f.varFiles {
+		list, files, more := eval.VarFile(path)
+		l.files.Merge(files)
+		diags = append(diags, more...)
+		given = append(given, list...)
+	}
+	for _, text := range f.vars {
+		g, err := eval.Option(text)
+		if err != nil {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid --var", Detail: err.Error()})
+			continue
+		}
+		given = append(given, g)
+	}
+	return given, diags
+}
+
+func (a *app) lookup(name string) (string, bool) {
+	for i := len(a.environ) - 1; i >= 0; i-- {
+		if n, v, ok := strings.Cut(a.environ[i], "="); ok && n == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// newRunID is unique, and sorts by time.
+func newRunID() string {
+	return strings.ToLower(time.Now().UTC().Format("20060102t150405") + "-" + rand.Text()[:6])
+}
+
+// withoutHints leaves the hints out.
+func withoutHints(diags hcl.Diagnostics) hcl.Diagnostics {
+	var out hcl.Diagnostics
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError || !strings.HasPrefix(d.Summary, "Hint: ") {
+			out = append(out, d)
+		}
+	}
+	return out
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"cvsplay/engine/event"
+	"cvsplay/engine/report"
+)
+
+func (a *app) outputKnown(name string) error {
+	switch name {
+	case "auto", "live", "plain", "json", "quiet":
+		return nil
+	}
+	return fmt.Errorf("--output: %q is none of auto, live, plain, json, quiet", name)
+}
+
+// sinks opens the reports that the flags ask for; closeAll ends them and gives their first error.
+func (a *app) sinks(f runFlags) (list []report.Report, closeAll func() error, err error) {
+	var file *os.File
+	if f.jsonFile != "" {
+		if file, err = os.Create(f.jsonFile); err != nil {
+			return nil, nil, fmt.Errorf("--json-file: %w", err)
+		}
+		list = append(list, report.JSON(file))
+	}
+	list = append(list, a.mainReport(f))
+	return list, func() error {
+		var errs []error
+		for _, r := range list {
+			errs = append(errs, r.Close())
+		}
+		if file != nil {
+			errs = append(errs, file.Close())
+		}
+		return errors.Join(errs...)
+	}, nil
+}
+
+func (a *app) mainReport(f runFlags) report.Report {
+	o := report.Options{Verbose: f.verbose, Diff: f.diff, Environ: a.environ}
+	switch {
+	case f.output == "json":
+		return report.JSON(a.stdout)
+	case f.output == "quiet":
+		return report.Quiet(a.stdout, o)
+	case f.output == "live", f.output == "auto" && report.CanLive(a.stdout, a.environ):
+		return report.Live(a.stdout, o)
+	}
+	return report.Plain(a.stdout, o)
+}
+
+func eventSinks(list []report.Report) []event.Sink {
+	out := make([]event.Sink, len(list))
+	for i, r := range list {
+		out[i] = r
+	}
+	return out
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cvsplay/engine"
+	"cvsplay/engine/eval"
+	"cvsplay/engine/event"
+	"cvsplay/engine/remote/ssh"
+	"cvsplay/engine/report"
+	"cvsplay/inventory"
+)
+
+// runFlags are the flags of run and check.
+type runFlags struct {
+	inputFlags
+	check    bool
+	diff     bool
+	limit    string
+	parallel int
+	output   string
+	jsonFile string
+	detailed bool
+	keep     bool
+	hostKeys string
+	verbose  int
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run PLAYBOOK",
+		Short: "Run a playbook",
+		Long: "Run a playbook: every step is asked, decided, and carried out where something has to change, then asked again.\n\n" +
+			"Exit codes: 0 all well; 1 some host failed, refused, was unreachable or unknown; 2 the invocation, the playbook or\n" +
+			"the inventory is wrong, and nothing was contacted; 3 with --detailed-exitcode where something changed; 130 interrupted.",
+		Args: onePlaybook,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], f) },
+	}
+	f.addRun(cmd)
+	cmd.Flags().BoolVar(&f.check, "check", false, "dry run: say what would change, and change nothing")
+	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave per_run containers where they are at the end")
+	return cmd
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	f := runFlags{check: true}
+	cmd := &cobra.Command{
+		Use:   "check PLAYBOOK",
+		Short: "Say what a run would change, and change nothing",
+		Args:  onePlaybook,
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], f) },
+	}
+	f.addRun(cmd)
+	return cmd
+}
+
+func onePlaybook(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s takes one playbook, such as playbooks/rvs.hcl", cmd.Name())
+	}
+	return nil
+}
+
+func (f *runFlags) addRun(cmd *cobra.Command) {
+	f.add(cmd)
+	f.addChoice(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&f.diff, "diff", false, "show what changes inside of files")
+	flags.StringVar(&f.limit, "limit", "", "only the hosts of this `pattern`: names, groups, globs, node[001-016], then &these, then !not_these")
+	flags.IntVar(&f.parallel, "parallel", 0, "work on at most `N` hosts at the same time; 0: on all")
+	flags.StringVar(&f.output, "output", "auto", "auto, live, plain, json or quiet")
+	flags.StringVar(&f.jsonFile, "json-file", "", "write the events to this `file` too, one a line")
+	flags.BoolVar(&f.detailed, "detailed-exitcode", false, "exit with 3 where something changed, or would change")
+	flags.StringVar(&f.hostKeys, "host-keys", "", "strict (the default), accept-new or off")
+	flags.CountVarP(&f.verbose, "verbose", "v", "say more: -v what changed on each host, -vv what scripts print")
+}
+
+// policies are the values of --host-keys.
+func (f *runFlags) policy() (ssh.HostKeyPolicy, error) {
+	switch f.hostKeys {
+	case "":
+		return ssh.HostKeysDefault, nil
+	case "strict":
+		return ssh.HostKeysStrict, nil
+	case "accept-new":
+		return ssh.HostKeysAcceptNew, nil
+	case "off":
+		return ssh.HostKeysOff, nil
+	}
+	return 0, fmt.Errorf("--host-keys: %q is none of strict, accept-new, off", f.hostKeys)
+}
+
+func (a *app) run(ctx context.Context, path string, f runFlags) error {
+	policy, err := f.policy()
+	if err != nil {
+		return err
+	}
+	if f.parallel < 0 {
+		return errors.New("--parallel: a number of hosts cannot be negative")
+	}
+	if err := a.outputKnown(f.output); err != nil {
+		return err
+	}
+	l, diags, ok := a.load(ctx, path, f.inputFlags, liveInventory, f.check)
+	if !ok {
+		return exitCode(codeUsage)
+	}
+	defer l.close()
+	if rest := withoutHints(diags); len(rest) > 0 {
+		a.diagnose(rest, l.files)
+	}
+	hosts, err := limited(l.inv, f.limit)
+	if err != nil {
+		return err
+	}
+	return a.runPlan(ctx, l, f, hosts, policy)
+}
+
+func limited(inv *inventory.Inventory, pattern string) ([]string, error) {
+	if pattern == "" {
+		return nil, nil
+	}
+	hosts, err := inv.Match(pattern, inventory.MatchOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("--limit: %w", err)
+	}
+	return hosts, nil
+}
+
+func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string, policy ssh.HostKeyPolicy) error {
+	sinks, closeSinks, err := a.sinks(f)
+	if err != nil {
+		return err
+	}
+	board := newSwitchboard(l.inv, policy)
+	defer board.close()
+	ctx, interrupt, restore := a.interrupts(ctx, sinks)
+	defer restore()
+	guard := &eval.Redactor{}
+	for _, secret := range l.inv.Secrets() {
+		guard.Add(secret)
+	}
+	changes := &changeWatch{}
+	code := l.plan.Run(ctx, engine.RunOptions{
+		Sinks: append(eventSinks(sinks), changes), Dial: board.dial, Registry: &engine.Registry{Transport: l.inv.Registry}, Redactor: guard,
+		Files: l.files, Version: version, Check: f.check, Diff: f.diff, Keep: f.keep, Parallel: f.parallel,
+		Limit: f.limit, Hosts: hosts, Limited: f.limit != "", Tags: f.tags, Interrupt: interrupt, Now: time.Now, Artifact: a.artifacts(l.runID),
+	})
+	closeErr := closeSinks()
+	if code == 0 && f.detailed && changes.any {
+		code = 3
+	}
+	if code == 0 && closeErr != nil {
+		return closeErr
+	}
+	return asExit(code)
+}
+
+func asExit(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return exitCode(code)
+}
+
+// changeWatch notes whether anything changed, for --detailed-exitcode.
+type changeWatch struct{ any bool }
+
+// Handle looks at one event.
+func (c *changeWatch) Handle(e event.Event) {
+	if e.Kind == event.StepDone && (e.Status == event.Changed || e.Status == event.WouldChange) {
+		c.any = true
+	}
+}
+
+// artifacts opens files in the run's folder.
+func (a *app) artifacts(runID string) func(host, path string) (io.WriteCloser, error) {
+	return func(host, path string) (io.WriteCloser, error) {
+		if !filepath.IsLocal(path) || !filepath.IsLocal(host) {
+			return nil, fmt.Errorf("artifact %q has to be a path inside of the run's folder", path)
+		}
+		state, ok := a.lookup("XDG_STATE_HOME")
+		if !ok || state == "" {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return nil, err
+			}
+			state = filepath.Join(home, ".local", "state")
+		}
+		file := filepath.Join(state, "cvsplay", "runs", runID, host, path)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return nil, err
+		}
+		return os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	}
+}
+
+// interrupts makes Ctrl-C and SIGTERM mean: once, start nothing more; twice, kill what runs on the hosts; three times, exit now.
+func (a *app) interrupts(parent context.Context, sinks []report.Report) (ctx context.Context, soft <-chan struct{}, restore func()) {
+	ctx, cancel := context.WithCancel(parent)
+	gentle := make(chan struct{})
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for n := 1; ; n++ {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+			switch n {
+			case 1:
+				close(gentle)
+			case 2:
+				cancel()
+			default:
+				for _, s := range sinks {
+					if live, ok := s.(*report.LiveReport); ok {
+						live.Abort()
+					}
+				}
+				os.Exit(130)
+			}
+		}
+	}()
+	return ctx, gentle, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	}
+}

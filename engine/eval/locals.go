@@ -35,7 +35,9 @@ func NewLocalSet(attrs []*config.Attr, outer []string) (*LocalSet, hcl.Diagnosti
 	var diags hcl.Diagnostics
 	state := map[string]visit{}
 	for _, name := range names {
-		diags = append(diags, s.visit(name, nil, state)...)
+		if state[name] == unvisited {
+			diags = append(diags, s.visit(name, nil, state)...)
+		}
 	}
 	for _, name := range names {
 		diags = append(diags, s.missing(name, outer)...)

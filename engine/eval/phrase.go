@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -9,15 +11,21 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// convertMessage says what was needed, with the path to the element that does not fit.
-func convertMessage(err error, v cty.Value, want cty.Type) string {
-	if path, ok := err.(cty.PathError); ok && len(path.Path) > 0 { //nolint:errorlint // convert returns it bare
-		return pathText(path.Path) + ": " + path.Error()
+// misfit says why a value cannot be converted, without showing it: "a number is needed, and this is a bool".
+func misfit(err error, v cty.Value, want cty.Type) string {
+	var in cty.PathError
+	if errors.As(err, &in) && len(in.Path) > 0 {
+		return fmt.Sprintf("in %s, %s", pathText(in.Path), in.Error())
 	}
-	if text := convert.MismatchMessage(v.Type(), want); text != "" && v.Type() != want {
-		return text
+	have := v.Type()
+	text := fmt.Sprintf("%s is needed, and this is %s", article(typeName(want)), article(have.FriendlyName()))
+	switch {
+	case have == cty.String && want.IsPrimitiveType():
+		return text + " that stands for none"
+	case !want.IsPrimitiveType() && !have.IsPrimitiveType():
+		return text + ": " + convert.MismatchMessage(have, want)
 	}
-	return err.Error()
+	return text
 }
 
 // pathText is a path as one would write it behind a name: .a["b"][0].

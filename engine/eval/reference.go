@@ -92,12 +92,14 @@ func BodyReferences(body hcl.Body, spec hcldec.Spec) []Reference {
 	}
 	inner := hcldec.ChildBlockTypes(spec)
 	for _, block := range content.Blocks {
-		if child, ok := inner[block.Type]; ok && child != nil {
+		child := inner[block.Type]
+		if schema := hcldec.ImpliedSchema(child); len(schema.Attributes)+len(schema.Blocks) > 0 {
 			refs = append(refs, BodyReferences(block.Body, child)...)
-		} else if attrs, _ := block.Body.JustAttributes(); attrs != nil {
-			for _, attr := range sortedAttributes(attrs) {
-				refs = append(refs, References(attr.Expr)...)
-			}
+			continue
+		}
+		attrs, _ := block.Body.JustAttributes() // a block of names that are not known before
+		for _, attr := range sortedAttributes(attrs) {
+			refs = append(refs, References(attr.Expr)...)
 		}
 	}
 	return refs

@@ -47,8 +47,7 @@ func (s Scope) Convert(expr hcl.Expression, want cty.Type) (cty.Value, hcl.Diagn
 	}
 	out, err := convert.Convert(v, want)
 	if err != nil {
-		return cty.DynamicVal, append(diags, errorAt(expr.Range(), "Wrong type", "%s, and this is %s.",
-			sentence(convertMessage(err, v, want)), article(v.Type().FriendlyName())))
+		return cty.DynamicVal, append(diags, errorAt(expr.Range(), "Wrong type", "%s.", sentence(misfit(err, v, want))))
 	}
 	return out, diags
 }

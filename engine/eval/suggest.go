@@ -2,6 +2,7 @@ package eval
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/agext/levenshtein"
@@ -14,11 +15,22 @@ func Suggest(name string, among []string) string {
 		if candidate == name {
 			continue
 		}
-		if d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(candidate), nil); d < distance {
+		d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(candidate), nil)
+		if d == 2 && letters(name) == letters(candidate) {
+			d = 1 // two letters that have changed places are one slip
+		}
+		if d < distance {
 			best, distance = candidate, d
 		}
 	}
 	return best
+}
+
+// letters are the letters of a name in the order of the alphabet.
+func letters(name string) string {
+	sorted := []byte(strings.ToLower(name))
+	slices.Sort(sorted)
+	return string(sorted)
 }
 
 // DidYouMean is a sentence about the suggestion, with a blank before it so that it can follow another; "" if there is none.

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -167,7 +168,7 @@ func (g *Given) convert(decl *config.Variable, want cty.Type, defaults *typeexpr
 	}
 	v, err := fit(v, want, defaults)
 	if err != nil {
-		return cty.NilVal, hcl.Diagnostics{g.diagnostic("Wrong type", fmt.Sprintf("The variable %q needs %s: %s.", decl.Name, article(typeName(want)), err))}
+		return cty.NilVal, hcl.Diagnostics{g.diagnostic("Wrong type", fmt.Sprintf("The variable %q does not fit its type: %s.", decl.Name, err))}
 	}
 	return v, nil
 }
@@ -202,7 +203,7 @@ func fit(v cty.Value, want cty.Type, defaults *typeexpr.Defaults) (cty.Value, er
 	}
 	out, err := convert.Convert(v, want)
 	if err != nil {
-		return cty.NilVal, fmt.Errorf("%s", convertMessage(err, v, want))
+		return cty.NilVal, errors.New(misfit(err, v, want))
 	}
 	return out, nil
 }

@@ -24,6 +24,7 @@ import (
 type thisMachine struct {
 	t     testing.TB
 	shell []string
+	root  string // where its files are, "" or a folder
 	diff  bool
 	acted []string // what was changed, in order
 }
@@ -79,6 +80,7 @@ func (m *thisMachine) decide(args engine.Args, past []engine.Outcome, decide fun
 func (m *thisMachine) answer(q engine.Question) engine.Answer {
 	switch q := q.(type) {
 	case engine.Path:
+		q.Path = m.root + q.Path
 		return given(lookAt(m.t, q))
 	case engine.Shell:
 		return m.run(q)
@@ -130,7 +132,7 @@ func (m *thisMachine) write(w engine.WriteFile) error {
 	if err != nil {
 		return err
 	}
-	tmp := w.Path + ".new"
+	tmp := m.root + w.Path + ".new"
 	if err := os.WriteFile(tmp, content, 0o600); err != nil {
 		return err
 	}
@@ -148,13 +150,13 @@ func (m *thisMachine) write(w engine.WriteFile) error {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	if w.Check != "" {
-		check := exec.Command("/bin/sh", "-c", strings.ReplaceAll(w.Check, "%s", engine.Quote(tmp)))
-		if out, err := check.CombinedOutput(); err != nil {
+		check := m.run(engine.Shell{Text: strings.ReplaceAll(w.Check, "%s", engine.Quote(w.Path+".new"))})
+		if check.Code != 0 {
 			os.Remove(tmp)
-			return fmt.Errorf("refused by its validate command: %w: %s", err, out)
+			return fmt.Errorf("refused by its validate command: %s", words(check))
 		}
 	}
-	return os.Rename(tmp, w.Path)
+	return os.Rename(tmp, m.root+w.Path)
 }
 
 // lookAt answers a path question.

@@ -51,7 +51,7 @@ func TestFileOnThisMachine(t *testing.T) {
 		{"slashes", []string{"f 644 x"}, fileArgs{Path: "//f/", Mode: "0600"}, "f 0600 x", "set mode", ""},
 		{"accepted", nil, fileArgs{Path: "/f", Content: textOfFile("good"), Validate: "grep -q good %s"}, "f 0644 good", "write", ""},
 		{"not accepted", []string{"f 644 good"}, fileArgs{Path: "/f", Content: textOfFile("bad"), Validate: "grep -q good %s"}, "f 0644 good", "write",
-			"failed: write: refused by its validate command: exit status 1: "},
+			"failed: write: refused by its validate command: it ended with 1 and said nothing"},
 
 		{"new directory", nil, fileArgs{Path: "/d", State: "directory"}, "d/ 0755", "make directory", ""},
 		{"new directory with parents", nil, fileArgs{Path: "/a/b/c", State: "directory", Mode: "0700"}, "a/ 0755\na/b/ 0755\na/b/c/ 0700", "make directory", ""},

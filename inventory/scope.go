@@ -26,12 +26,16 @@ func newFileScope(dir string, env func(string) (string, bool)) *fileScope {
 	if err != nil {
 		cwd = "."
 	}
+	whole := dir // so that it means the same wherever it is used: in the folder of the file, or here
+	if !filepath.IsAbs(whole) {
+		whole = filepath.Join(cwd, whole)
+	}
 	home, _ := env("HOME")
 	return &fileScope{dir: dir, base: eval.Scope{
 		Functions: eval.Functions(eval.FuncContext{Dir: dir, Home: home, Env: env}),
 		Values: map[string]cty.Value{"path": cty.ObjectVal(map[string]cty.Value{
-			"inventory": cty.StringVal(filepath.ToSlash(dir)),
-			"module":    cty.StringVal(filepath.ToSlash(dir)),
+			"inventory": cty.StringVal(filepath.ToSlash(whole)),
+			"module":    cty.StringVal(filepath.ToSlash(whole)),
 			"cwd":       cty.StringVal(filepath.ToSlash(cwd)),
 		})},
 	}}

@@ -2,10 +2,12 @@ package inventory_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -147,5 +149,45 @@ func TestLabOverride(t *testing.T) {
 	}
 	if _, diags := parse(t, `host "real" {}`, inventory.Options{Lab: 3}); !strings.Contains(diags, "--lab") {
 		t.Errorf("--lab without a lab source: %q", diags)
+	}
+}
+
+// A program is found from its folder, whether it is named with path.inventory or relative to the file; also where the file is not
+// in the current folder.
+func TestProgramNextToTheFile(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "inv/bin/list"), []byte("#!/bin/sh\nexec cat list.json\n"))
+	write(t, filepath.Join(dir, "inv/list.json"), []byte(`{"g": {"hosts": ["n"]}}`))
+	write(t, filepath.Join(dir, "inv/a.hcl"), []byte("source \"exec\" \"a\" { command = [\"${path.inventory}/bin/list\"] }\n"))
+	write(t, filepath.Join(dir, "inv/b.hcl"), []byte("source \"exec\" \"b\" { command = [\"bin/list\"] }\n"))
+	t.Chdir(dir)
+	for _, file := range []string{"inv/a.hcl", "inv/b.hcl"} {
+		inv, _, diags := inventory.Load(t.Context(), []string{file}, inventory.Options{Env: testEnv})
+		if len(diags) > 0 || strings.Join(inv.Groups["g"].Hosts, " ") != "n" {
+			t.Errorf("%s: %v", file, diags)
+		}
+	}
+}
+
+// A program that leaves children behind is ended with them, and what it says is cut.
+func TestProgramIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "list"), []byte("#!/bin/sh\nhead -c 100000 /dev/zero | tr '\\0' x >&2\nsleep 61 &\necho $! >pid\nwait\n"))
+	write(t, filepath.Join(dir, "inv.hcl"), []byte("source \"exec\" \"a\" {\n command = [\"./list\"]\n timeout = \"1s\"\n}\n"))
+	began := time.Now()
+	_, _, diags := inventory.Load(t.Context(), []string{"inv.hcl"}, inventory.Options{Dir: dir, Env: testEnv})
+	if len(diags) != 1 || !strings.Contains(diags[0].Detail, "took longer than 1s") || len(diags[0].Detail) > 5000 || !strings.HasSuffix(diags[0].Detail, "xxx …") {
+		t.Errorf("%.300v", diags)
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("took %s", took)
+	}
+	pid, err := os.ReadFile(filepath.Join(dir, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/cmdline")
+	if err == nil && strings.Contains(string(stat), "sleep") {
+		t.Errorf("the child goes on: %q", stat)
 	}
 }

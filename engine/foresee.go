@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -39,7 +40,9 @@ func (t *turn) foretold() map[string]cty.Value {
 		seen.Answers = answers
 		seen.Past = nil
 		if done, ok := decideSafely(t.step.mod, []On[Args]{{Args: t.bound.args, Seen: seen}})[0].(Done); ok {
-			results = done.Results
+			results = Values{}
+			maps.Copy(results, done.Results)
+			maps.Copy(results, t.next.Results) // what was there before is not what will be
 		}
 	}
 	values := t.step.results(results, t.bound.given)

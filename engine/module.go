@@ -232,7 +232,7 @@ type More struct{ Ask []Question }
 type Act struct {
 	Changes []Change
 	Finally []Final
-	Results Values // results that are known already, for check mode
+	Results Values // results that are known already: for check mode, and for those that Done leaves out (what was there before)
 }
 
 // Done says that the host is as wanted: ok, or changed if the step acted.

@@ -191,7 +191,6 @@ func (p *playRun) act(ctx context.Context, t *turn) {
 	p.started(t)
 	n.owe(t, t.next.Finally)
 	n.epoch++
-	t.acted = true
 	t.recordChanges(t.next.Changes)
 	if t.done == nil {
 		t.done, t.failed = map[string]bool{}, map[string]bool{}
@@ -200,6 +199,7 @@ func (p *playRun) act(ctx context.Context, t *turn) {
 		if len(c.Do) == 0 {
 			continue
 		}
+		t.acted = true
 		o := p.carryOut(ctx, t, c)
 		t.seen.Past = append(t.seen.Past, o)
 		t.done[c.What] = o.OK

@@ -166,7 +166,11 @@ func newBatch(inquiries []inquiry) *batch {
 func (b *batch) put(at spot, a Answer) { b.answers[at.inquiry][at.question] = a }
 
 func (b *batch) shell(at spot, set setting, q Shell) {
-	f := set.shellFrame(q, questionLimit, nil)
+	limit := questionLimit
+	if q.Foreign && set.timeout > 0 { // a person's script that only looks may take as long as that person says
+		limit = set.timeout
+	}
+	f := set.shellFrame(q, limit, nil)
 	b.scripts = append(b.scripts, f.script)
 	b.readers = append(b.readers, func(e remote.Exit) { b.put(at, f.read(e)) })
 }

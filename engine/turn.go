@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type turn struct {
 	failed  map[string]bool // changes that failed, by What
 	changes []event.Change  // what was, or would be, changed
 	next    *Act            // decided this round
+	told    Values          // results that the first Act of the turn told
 	started bool            // step_started was told
 	begun   time.Time
 
@@ -48,7 +50,7 @@ func (t *turn) node() *node { return t.member.node }
 // reset makes a turn ready for another attempt: from asking, with nothing behind it.
 func (t *turn) reset() {
 	t.seen, t.asked, t.next, t.verdict = Seen{}, nil, nil, nil
-	t.done, t.failed = nil, nil
+	t.done, t.failed, t.told = nil, nil, nil
 	t.node().epoch++ // what was answered before the attempt is stale
 }
 
@@ -133,6 +135,17 @@ func (t *turn) takeAct(d Act) {
 		return
 	}
 	t.next = &d
+	if t.told == nil {
+		t.told = d.Results
+	}
+}
+
+// withTold adds what only the first Act could tell, such as what was there before.
+func (t *turn) withTold(results Values) Values {
+	out := Values{}
+	maps.Copy(out, t.told)
+	maps.Copy(out, results)
+	return out
 }
 
 func haveWant(c Change) string {
@@ -180,7 +193,7 @@ func (t *turn) conclude(d Decision) {
 }
 
 func (t *turn) concludeDone(d Done) {
-	v := &verdict{status: event.OK, warn: d.Warn, results: t.step.results(d.Results, t.bound.given)}
+	v := &verdict{status: event.OK, warn: d.Warn, results: t.step.results(t.withTold(d.Results), t.bound.given)}
 	if t.acted {
 		v.status = event.Changed
 	}

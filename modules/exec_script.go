@@ -53,7 +53,7 @@ script travels on standard input: it has no size limit, and nothing of it is lef
 **Guards** make the step idempotent and check mode exact. ` + "`creates`, `removes`, `unless`, `version`" + ` say that nothing is left to do; of several, one
 that holds is enough. After the script ran they are asked again, and the step has failed if none of them holds. ` + "`only_if`" + ` is a
 precondition: where it does not hold the script does not run; it proves nothing afterwards. ` + "`unless`, `only_if` and `version.command`" + ` run in check
-mode too, and also on hosts where ` + "`when`" + ` turns out to be false: they must change nothing.
+mode too, for at most 30 s, and also on hosts where ` + "`when`" + ` turns out to be false: they must change nothing.
 
 Where a guard keeps the script from running the step is ` + "`ok`, `ran`" + ` is false, and the other results are null.
 
@@ -177,6 +177,9 @@ func checkExec(in engine.Inputs) []engine.Complaint {
 // complainReadOnly: a read-only script always runs, and may always run again, so what decides whether it does has no meaning.
 func complainReadOnly(in engine.Inputs) []engine.Complaint {
 	var out []engine.Complaint
+	if in.Has("artifact") {
+		out = append(out, engine.Complaint{Arg: "artifact", Say: "not supported yet with read_only; the output is in the results"})
+	}
 	for _, arg := range append(execGuards, "retry_unknown") {
 		if in.Has(arg) && (arg != "retry_unknown" || in.True(arg)) {
 			out = append(out, engine.Complaint{Arg: arg, Say: "a read_only script is asked every time; " + arg + " has no meaning there, use when"})
@@ -191,7 +194,7 @@ var execGuards = []string{"creates", "removes", "unless", "only_if", "version"}
 // hintExec finds scripts that make a playbook worse than it has to be. The planner gives the meta-argument changed_when among the inputs.
 func hintExec(in engine.Inputs) []engine.Complaint {
 	var out []engine.Complaint
-	guarded := in.Has("changed_when") || in.Has("read_only")
+	guarded := in.Has("changed_when") || in.True("read_only") || !in.Known("read_only")
 	for _, guard := range execGuards {
 		guarded = guarded || in.Has(guard)
 	}

@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"cvsplay/engine"
 )
+
+// guardLimit is a guard's, whatever the script itself may take.
+const guardLimit = 30 * time.Second
 
 // A guard tells whether a script has to run.
 type guard struct {
@@ -143,7 +147,7 @@ func globWord(pattern string) string {
 // commandGuard holds where a person's read-only command ends with 0.
 func (a execArgs) commandGuard(name, text string) guard {
 	return guard{
-		ask: engine.Shell{Text: text, Foreign: true, AnyCode: true, Dir: a.Workdir, User: a.User},
+		ask: engine.Shell{Text: text, Foreign: true, AnyCode: true, Dir: a.Workdir, User: a.User, Limit: guardLimit},
 		read: func(ans engine.Answer) (bool, error) {
 			if ans.Code >= 128 {
 				return false, fmt.Errorf("the guard %s was ended by signal %d%s", name, ans.Code-128, lastWords(ans))

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/gocty"
 	"pgregory.net/rapid"
 
 	"cvsplay/engine"
@@ -165,6 +166,7 @@ func TestExecOutputThatWasCut(t *testing.T) {
 func TestExecResults(t *testing.T) {
 	args := execArgs{Script: script("x"), FailRegex: []string{"nope", `b\d`}}
 	stop := args.judge(shellAnswer(0, "a\nb2\n", "b3\n"), nil).(engine.Stop)
+	typed(t, execSchema, stop.Results)
 	want := `[map[line:b2 number:2 pattern:b\d stream:stdout] map[line:b3 number:1 pattern:b\d stream:stderr]]`
 	if got := fmt.Sprint(stop.Results["matches"]); got != want {
 		t.Errorf("matches %s, want %s", got, want)
@@ -179,6 +181,7 @@ func TestExecResults(t *testing.T) {
 				t.Errorf("result %s is missing in %v", r.Name, results)
 			}
 		}
+		typed(t, execSchema, results)
 		if len(results) != len(execResults) {
 			t.Errorf("results not declared: %v", results)
 		}
@@ -193,6 +196,25 @@ func TestExecResults(t *testing.T) {
 	}
 	if !strings.HasPrefix(long.Why, "2001 output lines match") {
 		t.Errorf("all of them are counted: %.60s", long.Why)
+	}
+}
+
+// typed wants every result to be a value of its declared type.
+func typed(t *testing.T, m engine.Module, results engine.Values) {
+	t.Helper()
+	for name, value := range results {
+		i := slices.IndexFunc(m.Results, func(r engine.Result) bool { return r.Name == name })
+		if i < 0 {
+			t.Errorf("%s: result %s is not declared", m.Name, name)
+			continue
+		}
+		if value == nil {
+			continue
+		}
+		v, err := gocty.ToCtyValue(value, m.Results[i].Type)
+		if err != nil || v.IsNull() {
+			t.Errorf("%s: result %s = %#v: %v", m.Name, name, value, err)
+		}
 	}
 }
 
@@ -308,6 +330,7 @@ func TestExecComplains(t *testing.T) {
 		{"empty command", engine.Inputs{"command": cty.ListValEmpty(cty.String)}, "the command is empty"},
 		{"empty script", engine.Inputs{"script": str(" \n")}, "the script is empty"},
 		{"read_only with a guard", engine.Inputs{"script": str("x"), "read_only": cty.True, "creates": str("/x")}, "creates has no meaning there"},
+		{"read_only with an artifact", engine.Inputs{"script": str("x"), "read_only": cty.True, "artifact": str("x.log")}, "not supported yet with read_only"},
 		{"read_only", engine.Inputs{"script": str("x"), "read_only": cty.True, "retry_unknown": cty.False}, ""},
 		{"sensitive script", engine.Inputs{"script": str("x").Mark("sensitive")}, ""},
 	} {
@@ -315,6 +338,9 @@ func TestExecComplains(t *testing.T) {
 	}
 	if got := hintExec(engine.Inputs{"script": str("x")}); len(got) != 1 || got[0].HintID != "exec-no-guard" {
 		t.Errorf("no guard: %v", got)
+	}
+	if got := hintExec(engine.Inputs{"script": str("x"), "read_only": cty.False}); len(got) != 1 {
+		t.Errorf("no guard, with the schema's defaults: %v", got)
 	}
 	for _, quiet := range []string{"creates", "only_if", "version", "changed_when", "read_only"} {
 		if got := hintExec(engine.Inputs{"script": str("x"), quiet: cty.True}); len(got) != 0 {

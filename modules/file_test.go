@@ -282,6 +282,7 @@ func TestFileBefore(t *testing.T) {
 	args := fileArgs{Path: dir + "/f", Content: textOfFile("new")}
 	decide := func(s engine.Seen) engine.Decision { return decideFile(args, s) }
 	act := m.decide(args, nil, decide).(engine.Act)
+	typed(t, fileSchema, act.Results)
 	before := act.Results["before"].(map[string]any)
 	if before["kind"] != "file" || before["mode"] != "0640" || before["size"] != int64(3) || before["target"] != nil {
 		t.Errorf("before the change: %v", before)

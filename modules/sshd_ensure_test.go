@@ -223,6 +223,7 @@ func TestSSHDWritesWhatItWillFind(t *testing.T) {
 func TestSSHDResults(t *testing.T) {
 	f := fakeNode{name: "n1", host: keyA}
 	done := decideSSHD([]engine.On[sshdArgs]{f.on()})[0].(engine.Done)
+	typed(t, sshdSchema, done.Results)
 	want := map[string]any{"port": 2224, "config": "/etc/ssh/cvsplay/sshd_2224.conf", "address": "10.0.0.1", "host_key": keyA}
 	if fmt.Sprint(map[string]any(done.Results)) != fmt.Sprint(want) {
 		t.Errorf("results %v, want %v", done.Results, want)

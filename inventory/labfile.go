@@ -26,6 +26,9 @@ type LabFile struct {
 	Variables      map[string]string // values for playbooks: the image, as the lab's registry has it
 }
 
+// LabMark stands in the first line of every inventory that WriteLab wrote.
+const LabMark = "simulated hosts of a lab that runs in a process of its own"
+
 // WriteLab writes an inventory file for a lab that keeps running, so that other processes can use it over plain SSH.
 func WriteLab(w io.Writer, l *lab.Lab, o LabFile) error {
 	if o.User == "" {
@@ -61,7 +64,7 @@ func WriteLab(w io.Writer, l *lab.Lab, o LabFile) error {
 			variables.SetAttributeValue(name, cty.StringVal(o.Variables[name]))
 		}
 	}
-	head := fmt.Sprintf("# %d simulated hosts of a lab that runs in a process of its own. It is of no use once that process has ended.\n\n", len(names))
+	head := fmt.Sprintf("# %d %s. It is of no use once that process has ended.\n\n", len(names), LabMark)
 	_, err := io.Copy(w, io.MultiReader(strings.NewReader(head), bytes.NewReader(hclwrite.Format(file.Bytes()))))
 	return err
 }

@@ -290,7 +290,7 @@ func TestTimeLimitSparesWhatEarlierScriptsLeft(t *testing.T) {
 	eachShell(t, func(t *testing.T, h *shell.Host) {
 		word := sleepWord(7)
 		got := h.Run(t.Context(), []remote.Script{
-			{Text: "( nohup sleep " + word + " >/dev/null 2>&1 & )"},
+			{Text: "( nohup sleep " + word + " >/dev/null 2>&1 & ); until pgrep -f '^sleep " + word + "' >/dev/null; do :; done"},
 			{Text: "sleep 100", Limit: 100 * time.Millisecond},
 		})
 		if got[1].State != remote.TimedOut {

@@ -85,10 +85,10 @@ func parseStat(pid int, text string) (process, bool) {
 // A tree is the processes of some jobs of one session, wherever they moved. It grows with every snapshot and forgets nobody: a
 // process whose parent has died is still known.
 type tree struct {
-	shell   int             // pid of the session's shell; 0: find by mark alone
-	session int             // the shell's session id, once it was seen
-	frames  map[string]bool // the jobs' marks
-	known   map[int]string  // pid → start
+	shell  int             // pid of the session's shell; 0: find by mark alone
+	start  string          // of the shell, once it was seen: its pid may be another's later
+	frames map[string]bool // the jobs' marks
+	known  map[int]string  // pid → start
 }
 
 func newTree(shell int, frames ...string) *tree {
@@ -104,11 +104,16 @@ func newTree(shell int, frames ...string) *tree {
 // Members are: the shell; whoever carries one of the marks; whoever is in the shell's session; and all their descendants. Who carries the
 // mark of another script is none: what that left running on purpose is not ours to kill.
 func (t *tree) living(procs snapshot) []process {
-	if sh, ok := procs[t.shell]; ok && t.shell != 0 && t.session == 0 {
-		t.session = sh.session
+	sh, alive := procs[t.shell]
+	if t.start == "" {
+		t.start = sh.start
+	}
+	session := 0
+	if alive && sh.start == t.start && !sh.zombie {
+		session = sh.session
 	}
 	for pid, p := range procs {
-		if t.root(p) {
+		if t.root(p, session) {
 			t.known[pid] = p.start
 		}
 	}
@@ -131,11 +136,12 @@ func (t *tree) living(procs snapshot) []process {
 	return members
 }
 
-func (t *tree) root(p process) bool {
+// root tells whether a process is a member by itself. The shell's session counts while the shell lives: its number may be given anew.
+func (t *tree) root(p process, session int) bool {
 	if p.frame != "" {
 		return t.frames[p.frame]
 	}
-	return t.shell != 0 && (p.pid == t.shell || t.session != 0 && p.session == t.session)
+	return session != 0 && p.session == session
 }
 
 func (t *tree) spared(p process) bool { return p.frame != "" && !t.frames[p.frame] }

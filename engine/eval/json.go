@@ -91,6 +91,8 @@ func writeObject(b *bytes.Buffer, v cty.Value) {
 }
 
 func writeString(b *bytes.Buffer, s string) {
-	text, _ := json.Marshal(s) // a string always can be said
-	b.Write(text)
+	encoder := json.NewEncoder(b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(s)   // a string always can be said
+	b.Truncate(b.Len() - 1) // without the line end
 }

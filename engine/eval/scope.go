@@ -76,7 +76,7 @@ func (s Scope) presentable(diags hcl.Diagnostics, expr hcl.Expression, ctx *hcl.
 
 // unknownName is the better text for a root name that is not there; nil for any other diagnostic.
 func (s Scope) unknownName(d *hcl.Diagnostic, expr hcl.Expression) *hcl.Diagnostic {
-	if d.Summary != "Unknown variable" || d.Subject == nil {
+	if d.Summary != "Unknown variable" && d.Summary != "Variables not allowed" || d.Subject == nil {
 		return nil
 	}
 	known := slices.Sorted(maps.Keys(s.Values))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"cvsplay/engine"
@@ -18,9 +19,8 @@ type containerFacts struct {
 	Arch       string // of the host, as images name it
 	Containers []containerInspect
 	Images     []imageInspect
-	Devices    []string // those of the wanted devices that exist, in the order of the declaration
-	Logs       []string // the last lines of the containers that have exited
-	Health     string   // what the container's health check said, where that was asked
+	Devices    map[int][]string // what exists of each wanted device path or glob, by its place in the question
+	Logs       []string         // the last lines of the containers that have exited
 }
 
 // containerInspect is what is used of the runtime's description of a container.
@@ -95,8 +95,8 @@ func containerQuestion(runtime string, containers, images, devices []string) eng
 	if len(containers)+len(images) > 0 {
 		fmt.Fprintf(&b, containerQuestionImages, engine.QuoteAll(images...))
 	}
-	for _, d := range devices {
-		fmt.Fprintf(&b, "\tfor path in %s; do [ ! -e \"$path\" ] || printf 'device %%s\\n' \"$path\"; done\n", globWord(d))
+	for i, d := range devices {
+		fmt.Fprintf(&b, "\tfor path in %s; do [ ! -e \"$path\" ] || printf 'device %d %%s\\n' \"$path\"; done\n", globWord(d), i)
 	}
 	b.WriteString(containerQuestionTail)
 	return engine.Shell{Text: b.String()}
@@ -161,7 +161,7 @@ func readContainerFacts(a engine.Answer) (containerFacts, error) {
 			err = judgeInspect(rest, said)
 			said = nil
 		case "device":
-			f.Devices = append(f.Devices, rest)
+			err = f.addDevice(rest)
 		case "log":
 			f.Logs = append(f.Logs, rest)
 		case "end":
@@ -184,6 +184,19 @@ func readContainerFacts(a engine.Answer) (containerFacts, error) {
 		f.Containers[i].Image = plainID(f.Containers[i].Image)
 	}
 	return f, nil
+}
+
+func (f *containerFacts) addDevice(line string) error {
+	at, path, _ := strings.Cut(line, " ")
+	i, err := strconv.Atoi(at)
+	if err != nil {
+		return fmt.Errorf("the answer about devices cannot be read: %q", line)
+	}
+	if f.Devices == nil {
+		f.Devices = map[int][]string{}
+	}
+	f.Devices[i] = append(f.Devices[i], path)
+	return nil
 }
 
 func afterWords(s string, n int) string {

@@ -22,8 +22,8 @@ func factsText(f containerFacts, err error) string {
 	for _, i := range f.Images {
 		out = append(out, "image="+shortID(i.ID))
 	}
-	for _, d := range f.Devices {
-		out = append(out, d)
+	for i := range 9 {
+		out = append(out, f.Devices[i]...)
 	}
 	for _, l := range f.Logs {
 		out = append(out, "log="+l)
@@ -46,7 +46,7 @@ func TestReadContainerFacts(t *testing.T) {
 			`image {"Id":"sha256:ab"}` + "\nimages 0\n\nend\n", 0, "docker amd64 a=running image=ab"},
 		{"a warning beside the answer", head + "WARNING: Error loading config file: permission denied\n" +
 			`container 1f ab running {"Id":"1f","Name":"/a","State":{"Status":"running"}}` + "\ncontainers 0\n\nend\n", 0, "docker amd64 a=running"},
-		{"devices and logs", head + "device /dev/kfd\nlog no such file\nlog end\n\nend\n", 0, "docker amd64 /dev/kfd log=no such file log=end"},
+		{"devices and logs", head + "device 0 /dev/kfd\nlog no such file\nlog end\n\nend\n", 0, "docker amd64 /dev/kfd log=no such file log=end"},
 		{"not installed", "down no container runtime: docker podman not installed\nend\n", 0, "down: no container runtime: docker podman not installed"},
 		{"daemon down", head + "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\ncontainers 1\n", 0,
 			"error: the container runtime does not answer: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"},

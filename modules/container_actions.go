@@ -1,0 +1,178 @@
+package modules
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"cvsplay/engine"
+)
+
+// The texts that change containers. All values travel as arguments ($1 …), secrets on standard input. A text that touches a container names it by
+// its id, so that it can never touch another that has taken the name meanwhile.
+
+// removeContainer removes containers by their ids. The words come back on its output: a decision has no memory but the outcomes.
+func removeContainer(runtime, words string, ids ...string) engine.Shell {
+	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "cat; ctr rm -f -v \"$@\" >/dev/null </dev/null\n", Args: ids, Stdin: []byte(words), Limit: 2 * time.Minute}
+}
+
+func startContainer(runtime, id string, limit time.Duration) engine.Shell {
+	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr start \"$1\" >/dev/null </dev/null\n", Args: []string{id}, Limit: limit}
+}
+
+func unpauseContainer(runtime, id string, limit time.Duration) engine.Shell {
+	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr unpause \"$1\" >/dev/null </dev/null\n", Args: []string{id}, Limit: limit}
+}
+
+func stopContainer(runtime, id string) engine.Shell {
+	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr stop -t 10 \"$1\" >/dev/null </dev/null\n", Args: []string{id}, Limit: 2 * time.Minute}
+}
+
+func renameContainer(runtime, id, name string) engine.Shell {
+	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr rename \"$1\" \"$2\" </dev/null\n", Args: []string{id, name}, Limit: 2 * time.Minute}
+}
+
+// launchContainer starts a container of an image that is on the host: nothing is pulled here.
+func launchContainer(runtime string, words []string, limit time.Duration) engine.Shell {
+	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr run -d --pull=never \"$@\" </dev/null\n", Args: words, Limit: limit}
+}
+
+func loadImage(runtime, tar string, limit time.Duration) engine.Shell {
+	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr load -i \"$1\" </dev/null\n", Args: []string{tar}, Limit: limit}
+}
+
+// pullImage pulls by the first name and gives the image the second one, if any.
+func (a containerArgs) pullImage(ref reference) engine.Shell {
+	pull, tag := ref.Tagged(), ""
+	if ref.Digest != "" {
+		pull, tag = ref.Pinned(), ref.Tagged()
+	}
+	sh := engine.Shell{Args: []string{pull, tag}, Limit: a.StartTimeout}
+	text := engine.RuntimePrelude(a.Runtime)
+	if a.Registry == nil {
+		sh.Text = text + "ctr pull -q \"$1\" </dev/null" + tagPulled
+		return sh
+	}
+	sh.Args = append(sh.Args, a.Registry.Server, a.Registry.Username, a.Registry.PasswordFile)
+	sh.Stdin = []byte(a.Registry.Password)
+	sh.Text = text + pullLoggedIn + tagPulled
+	return sh
+}
+
+const (
+	tagPulled = ` && { [ -z "$2" ] || ctr tag "$1" "$2" </dev/null; }` + "\n"
+
+	// The login goes into a folder that only this account can read and that is removed whatever happens. Its configuration names a registry that does
+	// not exist: in an empty one docker would look for a credential store, and leave the password there.
+	pullLoggedIn = `pull_with_login() (
+	umask 077
+	dir=$(mktemp -d) || return
+	trap 'rm -rf "$dir"' EXIT
+	trap 'exit 130' HUP INT TERM
+	ctr_find || { ctr; return; }
+	[ -z "$5" ] || exec <"$5" || return
+	if [ "$ctr_name" = podman ]; then
+		ctr login --authfile "$dir/auth.json" -u "$4" --password-stdin "$3" >/dev/null &&
+			ctr pull -q --authfile "$dir/auth.json" "$1" </dev/null
+	else
+		echo '{"auths":{"none.invalid":{}}}' >"$dir/config.json"
+		ctr --config "$dir" login -u "$4" --password-stdin "$3" >/dev/null &&
+			ctr --config "$dir" pull -q "$1" </dev/null
+	fi
+)
+pull_with_login "$@"`
+)
+
+// provision runs the setup script as root inside. It crosses on standard input and is read from there as descriptor 3, so that its
+// commands have an empty input and its length no limit.
+func (a containerArgs) provision(id string) engine.Shell {
+	return engine.Shell{
+		Text:  engine.RuntimePrelude(a.Runtime) + "ctr exec -i -u 0 \"$1\" /bin/sh -c \"$2\"\n",
+		Args:  []string{id, interpreterLine(a.SetupScript)},
+		Stdin: []byte(a.SetupScript),
+		Limit: a.SetupTimeout,
+		Keep:  256 << 10,
+	}
+}
+
+// interpreterLine is the shell command, inside the container, that runs a script from descriptor 3.
+func interpreterLine(script string) string {
+	const streams = " /dev/fd/3 3<&0 </dev/null"
+	line, _, _ := strings.Cut(script, "\n")
+	bang, ok := strings.CutPrefix(strings.TrimRight(line, "\r"), "#!")
+	words := strings.Fields(bang)
+	if !ok || len(words) == 0 || bang == "" {
+		return shLine([]string{"/bin/sh"}, streams)
+	}
+	shell := path.Base(words[0])
+	if shell == "env" && len(words) > 1 {
+		shell = path.Base(words[len(words)-1])
+	}
+	switch shell {
+	case "sh", "dash", "ash":
+		return shLine(words, streams)
+	case "bash", "ksh", "mksh", "zsh":
+		return "exec " + engine.QuoteAll(words...) + " -e -o pipefail" + streams
+	}
+	return "exec " + engine.QuoteAll(words...) + streams
+}
+
+// shLine tries whether this sh knows pipefail: dash did not for long.
+func shLine(words []string, streams string) string {
+	sh := engine.QuoteAll(words...)
+	return fmt.Sprintf("if %s -c 'set -o pipefail' 2>/dev/null </dev/null; then exec %s -e -o pipefail%s; else exec %s -e%s; fi", sh, sh, streams, sh, streams)
+}
+
+// healthQuestion waits until the container's health check has an opinion, and tells it.
+func healthQuestion(runtime, id string, wait time.Duration) engine.Shell {
+	return engine.Shell{
+		Text: engine.RuntimePrelude(runtime) + healthText, Args: []string{id, fmt.Sprint(int(wait.Seconds()))}, Limit: wait + 30*time.Second,
+	}
+}
+
+const healthText = `left=$2
+while :; do
+	said=$(ctr container inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}' "$1" 2>&1 </dev/null) || said="error $said"
+	case $said in starting | unhealthy) ;; *) break ;; esac
+	[ "$left" -gt 0 ] || break
+	left=$((left-1))
+	sleep 1
+done
+printf 'health %s\n' "$said"
+if [ "$said" = unhealthy ]; then
+	ctr container inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$1" 2>/dev/null </dev/null | tail -n 5
+fi
+`
+
+// readHealth gives the health check's opinion, and what it printed.
+func readHealth(a engine.Answer) (status, words string) {
+	first, rest, _ := strings.Cut(strings.TrimSpace(a.Stdout.String()), "\n")
+	status, ok := strings.CutPrefix(first, "health ")
+	if !ok || a.Code != 0 && status == "" {
+		return "unknown", strings.TrimSpace(a.Stderr.String())
+	}
+	return status, strings.TrimSpace(rest)
+}
+
+// launchWords are the words of the run command: name, labels, settings, image, command.
+func (h *containerHost) launchWords(name string) []string {
+	digest := h.ref.Digest
+	if digest == "" && h.image != nil {
+		if d := h.image.digests(h.ref); len(d) > 0 {
+			digest = d[0]
+		}
+	}
+	labels := []string{
+		labelOwner + "=" + ownerName, labelRun + "=" + h.Run, labelLifetime + "=" + h.Args.Lifetime,
+		labelSpec + "=" + h.spec.hash(), labelDigest + "=" + digest,
+	}
+	words := []string{"--name", name}
+	for _, l := range labels {
+		words = append(words, "--label", l)
+	}
+	words = append(words, h.spec.flags()...)
+	words = append(words, h.ref.String())
+	return slices.Concat(words, h.spec.Command)
+}

@@ -150,7 +150,7 @@ func (a execArgs) commandGuard(name, text string) guard {
 		ask: engine.Shell{Text: text, Foreign: true, AnyCode: true, Dir: a.Workdir, User: a.User, Limit: guardLimit},
 		read: func(ans engine.Answer) (bool, error) {
 			if ans.Code >= 128 {
-				return false, fmt.Errorf("the guard %s was ended by signal %d%s", name, ans.Code-128, lastWords(ans))
+				return false, fmt.Errorf("the guard %s was ended by signal %d", name, ans.Code-128)
 			}
 			return ans.Code == 0, nil
 		},

@@ -127,7 +127,8 @@ func (a execArgs) judge(ans engine.Answer, v *verdict) engine.Decision {
 	why := ""
 	switch {
 	case !slices.Contains(a.okCodes(), ans.Code):
-		why = fmt.Sprintf("%s ended with %d%s%s", a.noun(), ans.Code, a.wantedCodes(), lastWords(ans))
+		// What it wrote is among the results; a cause without it folds over the hosts.
+		why = fmt.Sprintf("%s ended with %d%s", a.noun(), ans.Code, a.wantedCodes())
 	case s.why != "":
 		why = s.why
 	case v != nil && v.proof && v.holds == "":
@@ -199,25 +200,5 @@ func timedOut(ans engine.Answer) string {
 	if len(ans.Survivors) > 0 {
 		why += "\nstill running, could not be killed: " + strings.Join(ans.Survivors, "; ")
 	}
-	return why + lastWords(ans)
-}
-
-// lastWords are the last lines a program wrote, which mostly tell what went wrong: standard error, else standard output.
-func lastWords(ans engine.Answer) string {
-	const most, longest = 5, 500
-	text := strings.TrimSpace(ans.Stderr.String())
-	if text == "" {
-		text = strings.TrimSpace(ans.Stdout.String())
-	}
-	if text == "" {
-		return ""
-	}
-	lines := strings.Split(text, "\n")
-	lines = lines[max(0, len(lines)-most):]
-	for i, l := range lines {
-		if len(l) > longest {
-			lines[i] = strings.ToValidUTF8(l[:longest], "") + "…"
-		}
-	}
-	return "\n" + strings.Join(lines, "\n")
+	return why
 }

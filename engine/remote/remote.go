@@ -15,8 +15,8 @@ import (
 // A Conn is one connection to one host. Its methods may be called from several goroutines; scripts for the same account
 // queue behind each other, those of different accounts run side by side.
 type Conn interface {
-	// Run sends scripts in one round trip and returns one Exit for each, in order, always len(scripts) of them. They run
-	// one after the other; the exit code of one does not keep the next from running. Run itself has no error: what became
+	// Run sends scripts in one round trip and returns one Exit for each, in order, always len(scripts) of them. Those of one account
+	// run one after the other; the exit code of one does not keep the next from running. Run itself has no error: what became
 	// of each script is told by its Exit, also where the connection broke in the middle or ctx ended.
 	//
 	// Scripts for different accounts may travel in different sessions; the results keep the order of the arguments.
@@ -131,7 +131,8 @@ type Output struct {
 // Truncated tells whether Bytes is not all that was written.
 func (o Output) Truncated() bool { return o.Size > int64(len(o.Bytes)) }
 
-// Unreachable says that no connection to a host could be made, or that it is no longer there. Cause is one of a few fixed
+// Unreachable says that no connection to a host could be made, or that it is no longer there; or, as the Err of an Exit, that the host lets
+// us in and gives us no shell ("no shell": nologin, a forced command). Cause is one of a few fixed
 // words, so that hosts can be folded by it; Detail is the rest.
 type Unreachable struct {
 	Host   string // name in the inventory

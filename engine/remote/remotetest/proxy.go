@@ -28,7 +28,7 @@ type Proxy struct {
 
 // Faults are what a Proxy does to connections. The zero value does nothing.
 type Faults struct {
-	Delay     time.Duration // before each piece is passed on, in either direction
+	Delay     time.Duration // that every byte is under way, in either direction: half of a round trip
 	BlackHole bool          // nothing is passed on any more, and nothing is closed: a half-open connection
 	CutAfter  int64         // after so many bytes from the server all is reset; 0: never
 	Drip      time.Duration // between two single bytes from the server; 0: no drip
@@ -153,19 +153,41 @@ func (p *Proxy) keep(conns ...net.Conn) bool {
 	return !p.closed
 }
 
+// A piece is some bytes on their way, or the end of them.
+type piece struct {
+	bytes []byte
+	due   time.Time
+	err   error
+}
+
 // pass carries one direction: 0 to the server, 1 from it.
 func (p *Proxy) pass(to, from net.Conn, direction int) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(p.piece(buf, direction))
-		if n > 0 && !p.deliver(to, buf[:n], direction) {
-			return
+	way := make(chan piece, 1000) // what is under way in a delay
+	go func() {
+		defer close(way)
+		for {
+			buf := make([]byte, 16<<10)
+			n, err := from.Read(p.piece(buf, direction))
+			way <- piece{bytes: buf[:n], due: time.Now().Add(p.delay()), err: err}
+			if err != nil {
+				return
+			}
 		}
-		if err != nil {
-			p.end(to, err)
-			return
+	}()
+	open := true
+	for piece := range way {
+		time.Sleep(time.Until(piece.due))
+		open = open && (len(piece.bytes) == 0 || p.deliver(to, piece.bytes, direction))
+		if open && piece.err != nil {
+			p.end(to, piece.err)
 		}
 	}
+}
+
+func (p *Proxy) delay() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.faults.Delay
 }
 
 func (p *Proxy) piece(buf []byte, direction int) []byte {
@@ -180,12 +202,11 @@ func (p *Proxy) piece(buf []byte, direction int) []byte {
 // deliver passes a piece on, as the faults want it.
 func (p *Proxy) deliver(to net.Conn, b []byte, direction int) bool {
 	p.mu.Lock()
-	wait := p.faults.Delay
-	if direction == 1 {
-		wait += p.faults.Drip
-	}
+	drip := p.faults.Drip
 	p.mu.Unlock()
-	time.Sleep(wait)
+	if direction == 1 {
+		time.Sleep(drip)
+	}
 	p.mu.Lock()
 	for p.faults.BlackHole && p.conns[to] {
 		p.wake.Wait()

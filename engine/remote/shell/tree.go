@@ -111,6 +111,7 @@ func (t *tree) living(procs snapshot) []process {
 	session := 0
 	if alive && sh.start == t.start && !sh.zombie {
 		session = sh.session
+		t.known[sh.pid] = sh.start
 	}
 	for pid, p := range procs {
 		if t.root(p, session) {

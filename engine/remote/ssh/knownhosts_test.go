@@ -17,16 +17,16 @@ import (
 // hostKey is a host's key, always the same for the same number.
 func hostKey(t testing.TB, n int) ssh.PublicKey {
 	t.Helper()
-	seed := make([]byte, ed25519.SeedSize)
-	copy(seed, fmt.Sprint(n))
-	key, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(seed).Public())
+	point := make([]byte, ed25519.PublicKeySize) // nobody has its private half
+	copy(point, fmt.Sprint(n))
+	key, err := ssh.NewPublicKey(ed25519.PublicKey(point))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return key
 }
 
-// With every line looked at for every host, this would take 10⁸ HMACs.
+// With every line looked at for every host, these would be 10⁸ HMACs, about a minute.
 func TestHashedLinesDoNotCostForEachHost(t *testing.T) {
 	const hosts = 10_000
 	var text strings.Builder
@@ -52,7 +52,7 @@ func TestHashedLinesDoNotCostForEachHost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("took %s", took)
 	}
 	l, _ := known.list([]string{file})

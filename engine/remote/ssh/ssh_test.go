@@ -1,6 +1,7 @@
 package ssh_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -107,12 +108,63 @@ func TestLoginShells(t *testing.T) {
 	}
 }
 
-func TestNologin(t *testing.T) {
-	s := remotetest.Sshd(t)
-	c := dial(t, target(s, remotetest.Account{Suffix: "-nologin", Shell: "/usr/sbin/nologin"}.Make(t)))
-	e := run(t, c, remote.Script{Text: "echo a"})
-	u, ok := e.Err.(*remote.Unreachable)
-	if e.State != remote.NotStarted || !ok || u.Cause != "no shell" || !strings.Contains(u.Detail, "This account is currently not available.") {
-		t.Error(show(e))
+func TestNoShell(t *testing.T) {
+	for _, c := range []struct {
+		name, config string
+		account      remotetest.Account
+		says         string
+	}{
+		{"nologin", "", remotetest.Account{Suffix: "-nologin", Shell: "/usr/sbin/nologin"}, "This account is currently not available."},
+		{"forced command", "ForceCommand echo only this", remotetest.Account{}, "only this"},
+		{"forced command that fails", "ForceCommand /no/such/program", remotetest.Account{}, "/no/such/program"},
+		{"sftp only", "ForceCommand internal-sftp", remotetest.Account{}, ""},
+		{"no sessions", "MaxSessions 0", remotetest.Account{}, "no session"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := remotetest.Sshd(t, c.config)
+			conn := dial(t, target(s, c.account.Make(t)))
+			e := run(t, conn, remote.Script{Text: "echo a"})
+			u, ok := errors.AsType[*remote.Unreachable](e.Err)
+			if e.State != remote.NotStarted || !ok || u.Cause != "no shell" || !strings.Contains(u.Detail, c.says) {
+				t.Error(show(e))
+			}
+		})
 	}
+}
+
+// A cold connection and its first scripts cost nine round trips: one for TCP, one for the banners, one for the key exchange, four for
+// authentication (service, none, the offer of a key, its signature), one to open the channel, one for the scripts. Nothing more may creep in.
+func TestRoundTrips(t *testing.T) {
+	s := remotetest.Sshd(t)
+	proxy := remotetest.NewProxy(t, fmt.Sprintf("%s:%d", s.Host, s.Port))
+	tg := target(s, remotetest.Account{}.Make(t))
+	tg.Port, tg.HostKeys, tg.ConnectTimeout = proxy.Port, ssh.HostKeysOff, time.Minute
+	d := pool(t, ssh.Options{}).Dialer(tg)
+	const oneWay = 50 * time.Millisecond
+	cold := func(f remotetest.Faults) time.Duration {
+		proxy.Set(f)
+		best := time.Hour
+		for range 2 {
+			began := time.Now()
+			c, err := d.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range c.Run(t.Context(), []remote.Script{{Text: "echo a"}, {Text: "echo b"}}) {
+				if e.State != remote.Ended {
+					t.Error(show(e))
+				}
+			}
+			best = min(best, time.Since(began))
+			c.Close()
+		}
+		return best
+	}
+	base := cold(remotetest.Faults{})
+	// The proxy itself answers the TCP handshake at once: one less.
+	trips := float64(cold(remotetest.Faults{Delay: oneWay})-base) / float64(2*oneWay)
+	if trips > 8.6 {
+		t.Errorf("%.1f round trips", trips)
+	}
+	t.Logf("%.1f round trips", trips)
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"regexp"
 
 	"github.com/hashicorp/hcl/v2"
@@ -32,7 +33,17 @@ func checkJSON(src []byte, name string) hcl.Diagnostics {
 			return m.stop("File too complex", "The text up to here has more parts than a playbook can have. Keep large data in files of their own.")
 		}
 	}
-	return nil
+	return m.syntax()
+}
+
+// syntax tells where a large text is no JSON. Of a small one the parser says it better, but it goes on behind each error.
+func (m *jsonMeasure) syntax() hcl.Diagnostics {
+	var invalid *json.SyntaxError
+	if m.tokens < 1000 || !errors.As(json.Unmarshal(m.src, new(json.RawMessage)), &invalid) {
+		return nil
+	}
+	m.pos = int(invalid.Offset) - 1
+	return m.stop("Invalid JSON", "The text up to here is no JSON: "+invalid.Error()+".")
 }
 
 func (m *jsonMeasure) stop(summary, detail string) hcl.Diagnostics {

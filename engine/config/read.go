@@ -49,7 +49,7 @@ func readSource(path string) ([]byte, hcl.Diagnostics) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		return nil, sourceless("Not a file", "%s is a folder. Name the file in it.", path)
 	}

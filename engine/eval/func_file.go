@@ -1,8 +1,8 @@
 package eval
 
 import (
-	"crypto/md5"  //nolint:gosec // for sums that others have published, not for security
-	"crypto/sha1" //nolint:gosec // the same
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -14,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -96,7 +97,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fileError(path, err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	content, err := io.ReadAll(io.LimitReader(file, maxContent+1))
 	if err != nil {
 		return nil, fileError(path, err)
@@ -257,7 +258,7 @@ func (f *files) render(path string, values map[string]cty.Value) (cty.Value, err
 
 // templateError is the first error of a template, with its place.
 func templateError(diags hcl.Diagnostics) error {
-	d := diags.Errs()[0].(*hcl.Diagnostic) //nolint:errorlint,forcetypeassert // Errs gives diagnostics
+	d := diags[slices.IndexFunc(diags, func(d *hcl.Diagnostic) bool { return d.Severity == hcl.DiagError })]
 	at := ""
 	if d.Subject != nil {
 		at = fmt.Sprintf("%s:%d,%d: ", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)

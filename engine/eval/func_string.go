@@ -131,7 +131,7 @@ func shellWord(word string) (string, error) {
 	}
 	quoted, err := syntax.Quote(word, syntax.LangPOSIX)
 	if err != nil {
-		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'", nil //nolint:nilerr // the error is that there is no other form
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'", nil // the error is that the library has no other form
 	}
 	return quoted, nil
 }

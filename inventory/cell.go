@@ -47,7 +47,6 @@ type cell struct {
 
 	known bool
 	value cty.Value
-	diags hcl.Diagnostics // of the evaluation that is done once
 }
 
 // given makes a cell of a value that is there.

@@ -16,18 +16,14 @@ type declarations struct {
 	groups     map[string]*groupDecl
 	groupOrder []*groupDecl
 	sources    map[[2]string]hcl.Range // by type and name
-	known      map[string]cellPlace    // variables, to find conflicts
 	plans      map[string]*plan        // by the groups a host is in
 	closures   map[string][]*groupDecl
 }
 
-// A cellPlace is where a name was declared first.
-type cellPlace struct{ at hcl.Range }
-
 func newDeclarations() *declarations {
 	return &declarations{
 		hosts: map[string]*hostDecl{}, groups: map[string]*groupDecl{}, sources: map[[2]string]hcl.Range{},
-		known: map[string]cellPlace{}, plans: map[string]*plan{}, closures: map[string][]*groupDecl{},
+		plans: map[string]*plan{}, closures: map[string][]*groupDecl{},
 	}
 }
 

@@ -48,12 +48,12 @@ func hostname(h *inventory.Host) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer client.Close() //nolint:errcheck // it was only read from
+	defer client.Close()
 	session, err := client.NewSession()
 	if err != nil {
 		return "", err
 	}
-	defer session.Close() //nolint:errcheck // it was only read from
+	defer session.Close()
 	out, err := session.Output("hostname; id -un")
 	return strings.Join(strings.Fields(string(out)), " "), err
 }
@@ -79,7 +79,7 @@ defaults {
 	if diags != "" {
 		t.Fatal(diags)
 	}
-	defer inv.Close() //nolint:errcheck // checked below
+	defer inv.Close()
 	first, _ := inv.Host("sim001")
 	if got, err := hostname(first); err != nil || got != "sim001 amd" {
 		t.Errorf("%q, %v", got, err)
@@ -105,7 +105,7 @@ func TestSaveLab(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // the test is over
+	defer l.Close()
 	path := filepath.Join(t.TempDir(), "lab.hcl")
 	files, err := inventory.SaveLab(path, l, inventory.LabFile{Variables: map[string]string{"image": "127.0.0.1:5000/rocm/cvs:latest", "a": "${x}"}})
 	if err != nil || len(files) != 3 {

@@ -106,7 +106,7 @@ func replaceFile(path string, data []byte, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name()) //nolint:errcheck // it is gone after the rename
+	defer os.Remove(temp.Name())
 	_, err = temp.Write(data)
 	if err == nil {
 		err = temp.Chmod(mode)

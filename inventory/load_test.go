@@ -73,7 +73,7 @@ func runCase(t *testing.T, archive *txtar.Archive) bool {
 	if inv == nil {
 		t.Fatal("no inventory")
 	}
-	defer inv.Close() //nolint:errcheck // idle
+	defer inv.Close()
 	got, want := describe(inv)+"\n", string(hosts.Data)
 	if got != want && *update {
 		hosts.Data = []byte(got)

@@ -21,6 +21,7 @@ type member struct {
 	message string       // why it is out
 	out     bool         // failed: takes no part in what follows
 	reached int          // steps that it reached
+	told    bool         // host_done was told
 }
 
 // A record is what one step left on one host.

@@ -21,6 +21,7 @@ type playRun struct {
 	mu      sync.Mutex
 	bad     int    // failed hosts
 	stopped string // why no other step starts; "": they do
+	acted   int    // sum of the hosts' epochs at the last barrier that made answers stale
 
 	hostsMu   sync.Mutex
 	hosts     cty.Value
@@ -33,6 +34,7 @@ func (p *playRun) do(ctx context.Context) {
 	p.announce()
 	for _, st := range p.plan.stages() {
 		p.forgetHosts()
+		p.refresh(st)
 		if st.shared() {
 			p.together(ctx, st.steps[0])
 			continue
@@ -40,9 +42,30 @@ func (p *playRun) do(ctx context.Context) {
 		p.apart(ctx, st.steps)
 	}
 	for _, m := range p.members {
-		p.hostDone(m)
+		if !m.told {
+			p.hostDone(m)
+		}
 	}
 	p.run.emit(event.Event{Kind: event.PlayDone, Play: p.plan.Name, Seconds: time.Since(begun).Seconds()})
+}
+
+// refresh makes all answers stale at a barrier that the playbook asks for, if somebody acted since the last: what one host did may show on
+// another.
+func (p *playRun) refresh(st stage) {
+	if !st.steps[0].explicit {
+		return
+	}
+	acted := 0
+	for _, m := range p.members {
+		acted += m.node.epoch
+	}
+	if acted == p.acted {
+		return
+	}
+	for _, m := range p.members {
+		m.node.epoch++
+	}
+	p.acted = acted + len(p.members)
 }
 
 func (p *playRun) announce() {
@@ -52,7 +75,7 @@ func (p *playRun) announce() {
 	}
 	for _, s := range p.plan.Steps {
 		if !s.leftOut || s.wanted {
-			ev.Steps = append(ev.Steps, event.StepInfo{Step: s.Name, Module: s.Module})
+			ev.Steps = append(ev.Steps, event.StepInfo{Step: s.Name, Module: s.Module, Once: s.runOnce})
 		}
 	}
 	p.run.emit(ev)
@@ -301,13 +324,8 @@ func (p *playRun) first(m *member) bool {
 
 // halted says why no other step may start; "" where it may.
 func (p *playRun) halted(ctx context.Context) string {
-	if ctx.Err() != nil {
-		return "interrupted"
-	}
-	select {
-	case <-p.run.opts.Interrupt:
+	if p.run.interrupted(ctx) {
 		p.stop("interrupted")
-	default:
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -413,12 +431,15 @@ func (p *playRun) lose(m *member, t *turn) {
 	over := p.bad > allowed && p.stopped == ""
 	bad := p.bad
 	p.mu.Unlock()
+	p.hostDone(m)
 	if over {
 		p.stop(fmt.Sprintf("%d of %d hosts failed, and max_failures allows %d", bad, len(p.members), allowed))
 	}
 }
 
+// hostDone tells that a host is done with the play: at its end, or as soon as it leaves it.
 func (p *playRun) hostDone(m *member) {
+	m.told = true
 	total := 0
 	for _, s := range p.plan.Steps {
 		if m.takesPart(s) && (!s.leftOut || s.wanted) {

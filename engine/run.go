@@ -76,7 +76,7 @@ func (p *Plan) Run(ctx context.Context, o RunOptions) int {
 	r.guard.Collect(objectOrEmpty(p.static))
 	r.announce()
 	for _, play := range p.Plays {
-		if !r.play(ctx, play) {
+		if !r.play(ctx, play) || r.interrupted(ctx) {
 			break
 		}
 	}

@@ -35,6 +35,7 @@ type Step struct {
 	runOnce     bool
 	shared      bool // decided or run for several hosts at once
 	looksAround bool // reads other hosts' results
+	explicit    bool // the playbook says barrier = true: what was answered before somebody acted is stale everywhere
 	hosts       map[string]bool
 	hostsExpr   Expr
 	dependsOn   []string
@@ -124,6 +125,7 @@ func (p *Plan) bindStatics(w where, s *Step, play *Play) hcl.Diagnostics {
 	s.runOnce = once
 	s.shared = once || s.mod.IsFleet()
 	s.Barrier, more = p.staticBool(hostless, p.expr(m.Barrier, own))
+	s.explicit = s.Barrier
 	add(more)
 	s.Description, more = p.staticString(hostless, p.expr(m.Description, own))
 	add(more)

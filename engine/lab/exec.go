@@ -127,11 +127,19 @@ func (p *Process) execPath(path string, argv []string) int {
 	if err != nil {
 		return p.cannotExec(argv[0], err)
 	}
+	return p.become(path, img)
+}
+
+// become runs a loaded program in the process.
+func (p *Process) become(path string, img image) int {
 	p.mu.Lock()
-	p.argv, p.exe = img.argv, path
+	p.argv, p.exe = img.argv, img.path
+	if img.path == "" {
+		p.exe = path
+	}
 	p.handler = nil
 	p.mu.Unlock()
-	if code, ended := p.Host().faults.meet(p, argv); ended {
+	if code, ended := p.Host().faults.meet(p, img.argv); ended {
 		return code
 	}
 	return img.run(p.ctx, p, img.argv)

@@ -65,7 +65,11 @@ func Start(o Options) (*Lab, error) {
 	if l.key, l.keyPEM, err = newKey("cvsplay-lab"); err != nil {
 		return nil, err
 	}
-	l.base = debianTree(l, o.Now).Freeze()
+	base, err := debianTree(l, o.Now)
+	if err != nil {
+		return nil, fmt.Errorf("lab: the base tree: %w", err)
+	}
+	l.base = base.Freeze()
 	for i, spec := range o.Hosts {
 		h, err := l.newHost(i, spec)
 		if err == nil && l.byName[h.Name()] != nil {

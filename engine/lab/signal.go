@@ -3,6 +3,7 @@ package lab
 import (
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Signal is a signal number as on Linux.
@@ -65,3 +66,46 @@ type signalSet uint64
 func (s signalSet) has(sig Signal) bool          { return s&(1<<uint(sig)) != 0 }
 func (s signalSet) with(sig Signal) signalSet    { return s | 1<<uint(sig) }
 func (s signalSet) without(sig Signal) signalSet { return s &^ (1 << uint(sig)) }
+
+// kill sends sig to a process, or to a group where pid is negative, with the rights of p.
+func (p *Process) kill(pid int, sig Signal) error {
+	if pid > 0 {
+		target, err := p.world.mustProcess(pid)
+		if err != nil {
+			return err
+		}
+		if !p.maySignal(target) {
+			return syscall.EPERM
+		}
+		target.Signal(sig)
+		return nil
+	}
+	_, group, _ := p.ids()
+	if pid < 0 {
+		group = -pid
+	}
+	found, allowed := false, false
+	for _, target := range p.world.Processes() {
+		_, pgid, _ := target.ids()
+		if (pid != -1 && pgid != group) || (pid == -1 && (target == p || target.pid == 1)) {
+			continue
+		}
+		found = true
+		if p.maySignal(target) {
+			allowed = true
+			target.Signal(sig)
+		}
+	}
+	switch {
+	case !found:
+		return syscall.ESRCH
+	case !allowed:
+		return syscall.EPERM
+	}
+	return nil
+}
+
+func (p *Process) maySignal(target *Process) bool {
+	me := p.User().UID
+	return me == 0 || me == target.User().UID
+}

@@ -36,7 +36,7 @@ func (b *builder) file(path string, mode Mode, content string) {
 func (b *builder) owned(path string, uid, gid int) { b.keep(b.fs.Chown(path, uid, gid)) }
 
 // debianTree is the root file system that every host starts from: a small Debian with the commands of the lab.
-func debianTree(l *Lab, now func() time.Time) *FS {
+func debianTree(l *Lab, now func() time.Time) (*FS, error) {
 	b := &builder{fs: NewFS(now)}
 	b.skeleton("Debian GNU/Linux 12 (bookworm)")
 	for _, name := range standardPrograms() {
@@ -52,10 +52,7 @@ func debianTree(l *Lab, now func() time.Time) *FS {
 	b.file("/root/.profile", 0o644, "# ~/.profile: executed by Bourne-compatible login shells.\n")
 	b.owned("/home/"+OrdinaryUser, 1000, 1000)
 	b.keep(l.packages.preinstall(b.fs, basePackages()))
-	if b.err != nil {
-		panic("lab: the base tree is broken: " + b.err.Error()) // it has no input that could break it
-	}
-	return b.fs
+	return b.fs, b.err
 }
 
 // skeleton makes the directories, links and devices that every Debian has.

@@ -57,7 +57,8 @@ type Script struct {
 	// Keep is how many bytes of each stream the Exit keeps; 0: 1 MiB. The rest is counted and hashed.
 	Keep int64
 
-	// Output, if set, is called with each chunk as it arrives, in order for each stream, from one goroutine at a time.
+	// Output, if set, is called with each chunk as it arrives, in order for each stream, from one goroutine at a time. The chunk is the
+	// callee's only until it returns; while it blocks, the script waits to write, and nothing ends its Run.
 	Output func(Stream, []byte)
 }
 

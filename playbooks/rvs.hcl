@@ -1,0 +1,361 @@
+# Validates GPU nodes with the ROCm Validation Suite (RVS): brings it to every node, inside one container that all nodes run, or on the
+# nodes themselves, starts its tests, and gives a verdict for each node and test.
+#
+#   cvsplay run playbooks/rvs.hcl                         four simulated nodes
+#   cvsplay run playbooks/rvs.hcl -i inventory.hcl        the nodes of the group "gpu"
+#   cvsplay run playbooks/rvs.hcl … --var rvs_level=0     every test by itself, instead of a level
+
+variable "target" {
+  type        = string
+  description = "Where RVS runs: container or baremetal."
+  default     = "container"
+
+  validation {
+    condition     = contains(["container", "baremetal"], var.target)
+    error_message = "The target is \"container\" or \"baremetal\"."
+  }
+}
+
+variable "image" {
+  type        = string
+  description = "Image that every node runs, as a tag or a digest."
+  default     = "docker.io/rocm/cvs:latest"
+
+  validation {
+    condition     = can(regex("[:@]", basename(var.image)))
+    error_message = "The image has to carry a tag or a digest."
+  }
+}
+
+variable "container" {
+  type        = string
+  description = "Name of the container."
+  default     = "cvs_rvs"
+}
+
+variable "lifetime" {
+  type        = string
+  description = "Who owns the container: no_launch, per_run or persistent, as cvsplay docs container_ensure has it."
+  default     = "persistent"
+}
+
+variable "registry" {
+  type        = string
+  description = "Registry to log in to, where registry_password is given."
+  default     = "docker.io"
+}
+
+variable "registry_username" {
+  type        = string
+  description = "Account at the registry."
+  default     = null
+}
+
+variable "registry_password" {
+  type        = string
+  description = "Password or token of that account."
+  default     = null
+  sensitive   = true
+}
+
+variable "ssh_port" {
+  type        = number
+  description = "Port of the sshd inside the container, through which the nodes reach each other."
+  default     = 2224
+}
+
+variable "rocm_path" {
+  type        = string
+  description = "Where ROCm is; by itself it is the newest /opt/rocm/core-*, else /opt/rocm."
+  default     = null
+}
+
+variable "rvs_level" {
+  type        = number
+  description = "Level of the tests, from 1 (quick) to 5; 0 runs each test by itself."
+  default     = 4
+
+  validation {
+    condition     = contains([0, 1, 2, 3, 4, 5], var.rvs_level)
+    error_message = "RVS has the levels 1 to 5; 0 runs each test by itself."
+  }
+}
+
+variable "rvs_tarball_url" {
+  type        = string
+  description = "Where RVS comes from if the packages do not give a usable one: an amdrocm7-rvs-*.tar.gz, or a page that lists them."
+  default     = null
+}
+
+variable "rvs_tarball_sha256" {
+  type        = string
+  description = "SHA-256 of that tarball."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([0-9a-f]{64})?$", var.rvs_tarball_sha256))
+    error_message = "A SHA-256 is 64 digits from 0 to f."
+  }
+}
+
+locals {
+  in_container = var.target == "container"
+  has_levels   = "1.3.0" # from this version on RVS knows levels
+
+  # The tests: their configuration, how long they may take, whether they need root, and the output lines that fail them. In a heredoc a
+  # backslash is only a backslash: patterns read as everywhere else.
+  tests = {
+    level = {
+      file    = null # rvs -r LEVEL
+      root    = true
+      timeout = "4h"
+      fail    = <<-EOT
+        met:\s*FALSE
+        pass:\s*FALSE
+        \[ERROR\s*\]
+        \bFAIL\b
+        ERROR:
+        peqt false
+        RVS-ERROR
+        Missing packages\s*:\s*[1-9]\d*
+        Version mismatch packages\s*:\s*[1-9]\d*
+      EOT
+    }
+    mem = {
+      file    = "mem.conf"
+      root    = false
+      timeout = "150m"
+      fail    = <<-EOT
+        \bFAIL\b
+        \[ERROR\s*\]
+        RVS-ERROR
+      EOT
+    }
+    gst_single = {
+      file    = "gst_single.conf"
+      root    = false
+      timeout = "150m"
+      fail    = <<-EOT
+        met:\s*FALSE
+        RVS-ERROR
+      EOT
+    }
+    iet_stress = {
+      file    = "iet_stress.conf"
+      root    = false
+      timeout = "60m"
+      fail    = <<-EOT
+        pass:\s*FALSE
+        RVS-ERROR
+      EOT
+    }
+    pebb_single = {
+      file    = "pebb_single.conf"
+      root    = false
+      timeout = "60m"
+      fail    = <<-EOT
+        \[ERROR\s*\]
+        RVS-ERROR
+      EOT
+    }
+    pbqt_single = {
+      file    = "pbqt_single.conf"
+      root    = false
+      timeout = "60m"
+      fail    = <<-EOT
+        \bFAIL\b
+        ERROR:
+        RVS-ERROR
+      EOT
+    }
+    peqt_single = {
+      file    = "peqt_single.conf"
+      root    = true
+      timeout = "60m"
+      fail    = <<-EOT
+        peqt false
+        \[ERROR\s*\]
+        RVS-ERROR
+      EOT
+    }
+    babel_stream = {
+      file    = "babel.conf"
+      root    = false
+      timeout = "150m"
+      fail    = <<-EOT
+        \[ERROR\s*\]
+        RVS-ERROR
+      EOT
+    }
+  }
+}
+
+play "rvs" {
+  description = "Validate GPU nodes with RVS"
+  hosts       = group.gpu
+
+  locals {
+    place = local.in_container ? step.box : null
+    rocm  = trimspace(step.rocm.stdout)
+    root  = trimspace(step.suite.stdout)
+    rvs   = "${local.root}/bin/rvs"
+    conf  = trimspace(step.conf.stdout)
+
+    # RVS from a tarball does not find its libraries by itself.
+    rvs_env = endswith(local.root, "/extras-7") ? { LD_LIBRARY_PATH = "${local.root}/lib:${local.rocm}/lib:${local.rocm}/lib/llvm/lib" } : {}
+
+    # All nodes run the same tests, so the oldest RVS among them decides whether these are a level.
+    version    = "[0-9]+[.][0-9]+[.][0-9]+"
+    lowest     = versort([for n in run.hosts : regex(local.version, hosts[n].step.version.stdout)])[0]
+    one_by_one = var.rvs_level == 0 || vercmp(local.lowest, local.has_levels) < 0
+
+    # What the tests that failed say: the first line that should not be there, else how they ended.
+    failures = { for test, t in step.test : test => try(
+      t.matches[0].line,
+      t.rc == 0 ? "there is no output" : "rvs ended with ${t.rc}",
+      "it did not end in time",
+    ) if try(!t.ok, false) }
+  }
+
+  # Once: a tag becomes a digest, so that every node runs the same bytes.
+  step "image_digest" "image" {
+    when     = local.in_container
+    run_once = true
+    image    = var.image
+    username = var.registry_username
+    password = var.registry_password
+  }
+
+  step "container_ensure" "box" {
+    when         = local.in_container
+    name         = var.container
+    image        = step.image.ref
+    lifetime     = var.lifetime
+    profile      = "rocm"
+    setup_script = file("scripts/install_openssh.sh")
+  }
+
+  step "sshd_ensure" "mpi" {
+    when        = local.in_container
+    inside      = local.place
+    port        = var.ssh_port
+    cluster_key = true
+  }
+
+  step "exec_script" "rocm" {
+    description = "Find ROCm"
+    inside      = local.place
+    read_only   = true
+    script      = file("scripts/rocm_path.sh")
+    args        = compact([var.rocm_path])
+  }
+
+  step "exec_script" "install" {
+    description   = "Install RVS from packages"
+    inside        = local.place
+    become        = true
+    env           = { ROCM_PATH = local.rocm }
+    script        = file("scripts/install_rvs.sh")
+    unless        = file("scripts/rvs_installed.sh")
+    timeout       = "45m"
+    ignore_errors = var.rvs_tarball_url != null # the next step can mend it
+  }
+
+  step "exec_script" "tarball" {
+    description = "Install RVS from a tarball where the packages did not bring one that can be used"
+    when        = var.rvs_tarball_url != null
+    inside      = local.place
+    become      = true
+    env         = { ROCM_PATH = local.rocm }
+    script      = file("scripts/install_rvs_tarball.sh")
+    args        = [var.rvs_tarball_url, var.rvs_tarball_sha256]
+    unless      = file("scripts/rvs_usable.sh")
+    timeout     = "30m"
+  }
+
+  step "exec_script" "suite" {
+    description = "Find an RVS that runs, with all its libraries"
+    inside      = local.place
+    read_only   = true
+    env         = { ROCM_PATH = local.rocm }
+    script      = file("scripts/rvs_usable.sh")
+  }
+
+  step "exec_script" "version" {
+    inside    = local.place
+    read_only = true
+    env       = local.rvs_env
+    command   = [local.rvs, "--version"]
+  }
+
+  check "version_known" {
+    condition     = can(regex(local.version, step.version.stdout))
+    error_message = "${local.rvs} --version prints no version: ${trimspace(step.version.stdout)}"
+  }
+
+  step "exec_script" "gpus" {
+    description = "List the GPUs that RVS can test"
+    inside      = local.place
+    read_only   = true
+    env         = local.rvs_env
+    command     = [local.rvs, "-g"]
+    fail_regex  = ["No supported GPUs available"]
+    timeout     = "60s"
+  }
+
+  step "exec_script" "model" {
+    description = "Ask the first GPU for its model"
+    inside      = local.place
+    read_only   = true
+    args        = [local.rocm]
+    script      = <<-EOT
+      PATH=$PATH:$1/bin
+      exec amd-smi static -a -g 0 --json
+    EOT
+  }
+
+  step "exec_script" "conf" {
+    description = "Find the configuration for that model; where there is none, the one for all models serves"
+    inside      = local.place
+    read_only   = true
+    args = [
+      "${local.root}/share/rocm-validation-suite/conf",
+      replace(trimprefix(jsondecode(step.model.stdout).gpu_data[0].asic.market_name, "AMD Instinct "), " ", ""),
+    ]
+    script = <<-EOT
+      if [ -d "$1/$2" ]; then echo "$1/$2"; else echo "$1"; fi
+    EOT
+  }
+
+  step "exec_script" "test" {
+    for_each      = local.tests
+    when          = each.key == "level" ? !local.one_by_one : local.one_by_one
+    inside        = local.place
+    become        = each.value.root
+    env           = local.rvs_env
+    command       = concat([local.rvs], each.key == "level" ? ["-r", tostring(var.rvs_level)] : ["-c", "${local.conf}/${each.value.file}"])
+    fail_regex    = lines(each.value.fail)
+    ok_regex      = ["\\S"] # a test that says nothing has not passed
+    timeout       = each.value.timeout
+    artifact      = "rvs/${each.key}.log"
+    changed_when  = false # a test is no change
+    ignore_errors = true  # the next one runs all the same; the check below has the verdict
+    tags          = ["test"]
+  }
+
+  check "passed" {
+    condition     = length(local.failures) == 0
+    error_message = join("\n", [for test, why in local.failures : "${test}: ${why}"])
+  }
+}
+
+output "rvs" {
+  description = "Verdict of each test on each node"
+  value = { for node, h in play.rvs.hosts : node => {
+    for test in keys(local.tests) : test => try(
+      { ok = "pass", failed = "fail" }[h.step.test[test].status],
+      h.step.test[test].status,
+      h.status,
+    )
+  } }
+}

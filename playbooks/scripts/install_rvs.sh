@@ -1,0 +1,16 @@
+# shellcheck shell=sh
+# Installs RVS from the package sources. Each command has ten minutes.
+set -u
+export DEBIAN_FRONTEND=noninteractive
+
+run() {
+  timeout 600 apt-get -q -y "$@" && return
+  code=$?
+  echo "apt-get $* ended with $code" >&2
+  exit "$code"
+}
+
+run update
+run install libpci3 libpci-dev doxygen unzip cmake git libyaml-cpp-dev
+run install rocblas rocm-smi-lib
+run install rocm-validation-suite

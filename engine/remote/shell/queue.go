@@ -137,12 +137,17 @@ func (q *queue) lose(p *program, jobs []*job, err error) {
 // The whole tree is killed over a session of its own. After a time-out, what is certain never to have begun is returned.
 func (q *queue) cut(ctx context.Context, p *program, end stop) (rest []*job) {
 	why, at := errors.New(p.why(ctx, end)), p.current()
+	// Without the shell's process id only its scripts can be killed, and their ends are our doing.
+	blind := p.pid == 0
 	survivors, killErr := q.kill(ctx, p)
 	// The streams end once all that held them is dead; then it is certain what began. Where something survives, they may stay open.
 	p.drain(time.Second)
 	certain := p.over() && p.clean() && p.began
 	p.release()
 	jobs := p.unfinished()
+	if blind {
+		jobs = p.jobs
+	}
 	if len(jobs) == 0 {
 		return nil
 	}

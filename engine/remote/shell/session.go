@@ -254,30 +254,55 @@ func (p *program) follow(ctx context.Context, startLimit time.Duration) stop {
 	timer := time.NewTimer(startLimit)
 	defer timer.Stop()
 	for {
+		end := dropped
 		select {
 		case s := <-p.sights:
 			p.see(s)
-			if p.over() {
-				if p.done() == len(p.jobs) {
-					return whole
-				}
-				return broken
-			}
 			if !s.done && s.stream == remote.Stdout {
 				p.arm(timer)
 			}
-			if !p.clean() {
-				return broken
+			if !p.over() && p.clean() {
+				continue
 			}
+			end = broken
 		case <-timer.C:
-			if p.began {
-				return expired
-			}
-			return stuck
+			end = expired
 		case <-ctx.Done():
-			return dropped
+		}
+		p.catchUp()
+		switch {
+		case p.over() && p.done() == len(p.jobs):
+			return whole
+		case end == expired && !p.began:
+			return stuck
+		case end == expired && !p.late():
+			p.arm(timer) // it ended just in time, and the next one has its own limit
+			continue
+		}
+		return end
+	}
+}
+
+// catchUp sees what there is to see without a wait.
+func (p *program) catchUp() {
+	for {
+		select {
+		case s := <-p.sights:
+			p.see(s)
+		default:
+			return
 		}
 	}
+}
+
+// late tells whether the job under way has used up its limit.
+func (p *program) late() bool {
+	i := p.current()
+	if i == len(p.jobs) {
+		return false
+	}
+	limit := p.jobs[i].script.Limit
+	return limit > 0 && time.Since(p.turned) >= limit
 }
 
 // arm sets the timer to the limit of the job under way.

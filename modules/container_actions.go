@@ -51,7 +51,7 @@ func (a containerArgs) pullImage(ref reference) engine.Shell {
 	}
 	sh := engine.Shell{Args: []string{pull, tag}, Limit: a.StartTimeout}
 	text := engine.RuntimePrelude(a.Runtime)
-	if a.Registry == nil {
+	if a.Registry == nil || a.Registry.Username == "" {
 		sh.Text = text + "ctr pull -q \"$1\" </dev/null" + tagPulled
 		return sh
 	}

@@ -75,9 +75,9 @@ var containerArguments = []engine.Arg{
 	{Name: "start_timeout", Type: cty.String, As: engine.AsDuration, Default: "15m", Valid: validPositiveDuration, Doc: "Time to bring the image, and to start."},
 	{Name: "pull", Type: cty.String, Default: pullMissing, Values: []string{pullAlways, pullMissing, pullNever}, Doc: "When a launch pulls the image."},
 	{Name: "image_tar", Type: cty.String, As: engine.AsAbsPath, Doc: "Archive on the host, loaded where the image is missing; then nothing is pulled."},
-	{Name: "registry", Doc: "Login before a pull, in a folder of its own that is removed after it.", Block: []engine.Arg{
+	{Name: "registry", Doc: "Login before a pull, in a folder of its own that is removed after it. Without an account and a password (both null) there is none.", Block: []engine.Arg{
 		{Name: "server", Type: cty.String, Default: dockerDomain, Doc: "The registry."},
-		{Name: "username", Type: cty.String, Required: true, Visible: true, Doc: "Account."},
+		{Name: "username", Type: cty.String, Visible: true, Doc: "Account."},
 		{Name: "password", Type: cty.String, Secret: true, Doc: "Password or token."},
 		{Name: "password_file", Type: cty.String, As: engine.AsAbsPath, Doc: "File on the host that holds the password."},
 	}},
@@ -243,10 +243,14 @@ func complainRegistry(in engine.Inputs) []engine.Complaint {
 		return nil
 	}
 	block := engine.Inputs(v.AsValueMap())
-	password, file := block.Has("password"), block.Has("password_file")
+	username, password, file := block.Has("username"), block.Has("password"), block.Has("password_file")
 	switch {
+	case !username && !password && !file: // the variables of a playbook that has them for those who need a login
+		return nil
 	case password && file && block.Known("password") && block.Known("password_file"):
 		return []engine.Complaint{{Arg: "registry", Say: "give either password or password_file"}}
+	case !username:
+		return []engine.Complaint{{Arg: "registry", Say: "a login needs username"}}
 	case !password && !file:
 		return []engine.Complaint{{Arg: "registry", Say: "a login needs password or password_file"}}
 	}

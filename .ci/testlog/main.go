@@ -194,12 +194,12 @@ func (l *log) summary(required []string) bool {
 	}
 	for _, part := range slices.Sorted(maps.Keys(l.used)) {
 		if n := len(l.used[part]); n > 0 {
-			fmt.Fprintf(l.out, "real %-12s used by %d tests\n", part, n)
+			fmt.Fprintf(l.out, "real %-16s used by %d tests\n", part, n)
 		}
 	}
 	for _, part := range required {
 		if part != "all" && len(l.used[part]) == 0 {
-			fmt.Fprintf(l.out, "real %-12s required, and no test that passed used it\n", part)
+			fmt.Fprintf(l.out, "real %-16s required, and no test that passed used it\n", part)
 			well = false
 		}
 	}

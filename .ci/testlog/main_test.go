@@ -27,9 +27,9 @@ func TestSummary(t *testing.T) {
 	}{
 		{"all well", stream + end, "sshd", true, "1 packages, 1 tests passed, 1 skipped, 0 failures"},
 		{"the reason of a skip", stream + end, "", true, "skipped, needs cluster: not built:\n  p TestB"},
-		{"a part that nothing used", stream + end, "sudo", false, "real sudo         required, and no test that passed used it"},
-		{"a part that only a skipped test used", stream + end, "docker", false, "real docker       required"},
-		{"a part that was missed", stream + end, "cluster", false, "real cluster      required"},
+		{"a part that nothing used", stream + end, "sudo", false, "real sudo             required, and no test that passed used it"},
+		{"a part that only a skipped test used", stream + end, "docker", false, "real docker           required"},
+		{"a part that was missed", stream + end, "cluster", false, "real cluster          required"},
 		{"no skip at all", stream + end, "all sshd", false, "needs cluster"},
 		{"all, and nothing skipped", end, "all", true, "0 failures"},
 		{"a failure", stream + failure + end, "sshd", false, "c_test.go:3: one is not two"},

@@ -41,13 +41,13 @@ variable "lifetime" {
 
 variable "registry" {
   type        = string
-  description = "Registry to log in to, where registry_password is given."
+  description = "Registry that the account is for."
   default     = "docker.io"
 }
 
 variable "registry_username" {
   type        = string
-  description = "Account at the registry."
+  description = "Account at the registry; without one nobody logs in."
   default     = null
 }
 
@@ -233,6 +233,12 @@ play "rvs" {
     lifetime     = var.lifetime
     profile      = "rocm"
     setup_script = file("scripts/install_openssh.sh")
+
+    registry { # without an account nobody logs in
+      server   = var.registry
+      username = var.registry_username
+      password = var.registry_password
+    }
   }
 
   step "sshd_ensure" "mpi" {

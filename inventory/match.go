@@ -39,7 +39,7 @@ func (e *MatchError) Error() string {
 //
 //	all, a host, a group    a name that is an IPv6 address is taken whole
 //	node[001-016]           every one of these, which must be hosts of the inventory
-//	gpu*, node?             hosts and groups by a glob
+//	gpu*, n?de[1-4]*        hosts and groups by globs, any of which may match nothing
 //	@FILE                   terms in a file, one or more a line, # begins a comment
 //	@failed                 hosts that did not end well in the last run
 //
@@ -218,13 +218,12 @@ func (m *matcher) hosts(text string, files []string) ([]bool, error) {
 			return nil, m.fail(text, "%s", whyOf(err))
 		}
 	}
+	if strings.ContainsAny(text, "*?") {
+		return chosen, m.globs(text, names, chosen)
+	}
 	var missing []string
 	for _, name := range names {
-		if strings.ContainsAny(name, "*?") {
-			if err := m.glob(name, chosen); err != nil {
-				return nil, err
-			}
-		} else if !m.named(name, chosen) {
+		if !m.named(name, chosen) {
 			missing = append(missing, name)
 		}
 	}
@@ -263,28 +262,50 @@ func (m *matcher) choose(g *Group, chosen []bool) {
 	}
 }
 
-func (m *matcher) glob(text string, chosen []bool) error {
-	any := false
-	for _, h := range m.inv.Hosts {
-		if ok, _ := path.Match(text, h.Name); ok { // brackets and backslashes are none here, so it is well formed
-			chosen[h.Index], any = true, true
+// maxGlobs bounds what one term can cost: every glob is held against every host.
+const maxGlobs = 1000
+
+// globs chooses what matches any of the globs that a term stands for.
+func (m *matcher) globs(text string, globs []string, chosen []bool) error {
+	if len(globs) > maxGlobs {
+		return m.fail(text, "the range stands for %d globs, and %d are the most", len(globs), maxGlobs)
+	}
+	matched := false
+	for _, glob := range globs {
+		for _, h := range m.inv.Hosts {
+			if matches(glob, h.Name) {
+				chosen[h.Index], matched = true, true
+			}
+		}
+		for name, g := range m.inv.Groups {
+			if matches(glob, name) {
+				m.choose(g, chosen)
+				matched = true
+			}
 		}
 	}
-	for name, g := range m.inv.Groups {
-		if ok, _ := path.Match(text, name); ok {
-			m.choose(g, chosen)
-			any = true
-		}
-	}
-	if !any {
+	if !matched {
 		return m.fail(text, "neither a host nor a group matches")
 	}
 	return nil
 }
 
+// matches tells whether a glob matches a name. One that is malformed, by a backslash at its end, matches none.
+func matches(glob, name string) bool {
+	ok, err := path.Match(glob, name)
+	return ok && err == nil
+}
+
+// maxNamed bounds the names of a message, in bytes.
+const maxNamed = 300
+
 func (m *matcher) missing(text string, names []string) error {
 	if len(names) > 1 {
-		return m.fail(text, "the inventory has no hosts %s", nodeset.Fold(names))
+		folded := nodeset.Fold(names)
+		if len(folded) > maxNamed {
+			folded = fmt.Sprintf("%s… (%d names)", strings.ToValidUTF8(folded[:maxNamed], ""), len(names))
+		}
+		return m.fail(text, "the inventory has no hosts %s", folded)
 	}
 	known := append(m.inv.Names(), m.inv.GroupNames()...)
 	return m.fail(text, "the inventory has no host and no group %q.%s", names[0], eval.DidYouMean(names[0], known))

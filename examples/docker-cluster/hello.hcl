@@ -4,7 +4,8 @@
 
 variable "image" {
   type        = string
-  description = "Image to run on every node; the cluster's inventory names one of its own registry."
+  description = "Image to run on every node. The cluster's inventory names one of its own registry."
+  default     = "docker.io/rocm/cvs:latest"
 }
 
 play "hello" {
@@ -13,6 +14,7 @@ play "hello" {
   step "image_digest" "image" {
     run_once = true
     image    = var.image
+    insecure = true # the cluster's registry has no certificate
   }
 
   step "container_ensure" "box" {

@@ -39,7 +39,8 @@ func (r *run) pay(ctx context.Context, n *node, o owed) {
 		id: r.id, plan: r.plan, inv: r.inv, opts: RunOptions{}, registry: r.registry, guard: r.guard, out: &emitter{now: r.opts.Now, guard: r.guard},
 	}, plan: play}
 	m := newMember(n, p)
-	t := &turn{member: m, step: &Step{Name: o.step, Module: o.final.Module, mod: mod}, begun: time.Now()}
+	// No step follows: the index before the first of none.
+	t := &turn{member: m, step: &Step{index: -1, Name: o.step, Module: o.final.Module, mod: mod}, begun: time.Now()}
 	t.bound = bound{args: o.final.Args, set: o.set}
 	if mod.Name == "" {
 		t.end(event.Failed, "no module "+o.final.Module)

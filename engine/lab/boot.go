@@ -57,6 +57,7 @@ func (h *Host) Reboot() {
 			}
 		}
 		_ = h.FS().MkdirAll("/run/lock", 0o755)
+		_ = h.FS().MkdirAll("/run/sshd", 0o755)
 		select {
 		case <-time.After(h.lab.opts.Boot):
 		case <-h.lab.ctx.Done():

@@ -32,6 +32,9 @@ type HostSpec struct {
 	Password string            // that sudo asks the ordinary user for; "": sudo asks nothing
 	Packages []string          // installed besides those every host has
 	Files    map[string]string // put on its file system
+	RVS      string            // what `rvs --version` of the packaged RVS prints, "1.3.0" by default
+	Tests    map[string]string // outcomes of RVS's tests that are not a pass, see TestFails; by configuration, "level" for a level
+	Lacks    []string          // libraries of the system that are not there, whatever its packages say
 }
 
 // Lab is a running fleet.

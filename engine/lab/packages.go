@@ -14,7 +14,7 @@ type Package struct {
 	Depends     []string
 	Files       map[string]string // path → content, mode 0644
 	Programs    map[string]string // path → name of the Command, mode 0755
-	Purge       bool              // removing it removes its configuration too
+	Setup       func(p *Process)  // what its maintainer script does; may be nil
 }
 
 // catalogue is the packages there are, by name.
@@ -24,7 +24,7 @@ const dpkgStatus = "/var/lib/dpkg/status"
 
 func standardCatalogue() catalogue {
 	c := catalogue{}
-	for _, set := range [][]Package{standardPackages()} {
+	for _, set := range [][]Package{standardPackages(), rocmPackages()} {
 		for _, p := range set {
 			c[p.Name] = p
 		}
@@ -32,9 +32,34 @@ func standardCatalogue() catalogue {
 	return c
 }
 
-func standardPackages() []Package { return nil }
+// standardPackages are those of the distribution.
+func standardPackages() []Package {
+	const ssh = "1:9.2p1-2+deb12u3"
+	return []Package{
+		{Name: "libc6", Version: "2.36-9+deb12u9", Description: "GNU C Library: Shared libraries"},
+		{Name: "coreutils", Version: "9.1-1", Description: "GNU core utilities", Depends: []string{"libc6"}},
+		{Name: "dash", Version: "0.5.12-2", Description: "POSIX-compliant shell", Depends: []string{"libc6"}},
+		{Name: "bash", Version: "5.2.15-2+b7", Description: "GNU Bourne Again SHell", Depends: []string{"libc6"}},
+		{Name: "sudo", Version: "1.9.13p3-1+deb12u1", Description: "Provide limited super user privileges to specific users"},
+		{Name: "tar", Version: "1.34+dfsg-1.2+deb12u1", Description: "GNU version of the tar archiving utility"},
+		{Name: "ca-certificates", Version: "20230311", Description: "Common CA certificates"},
+		{Name: "openssh-sftp-server", Version: ssh, Description: "secure shell (SSH) sftp server module"},
+		{Name: "openssh-client", Version: ssh, Description: "secure shell (SSH) client, for secure access to remote machines", Programs: map[string]string{
+			"/usr/bin/ssh": "ssh", "/usr/bin/ssh-keygen": "ssh-keygen", "/usr/bin/ssh-keyscan": "ssh-keyscan",
+		}},
+		{Name: "openssh-server", Version: ssh, Description: "secure shell (SSH) server, for secure access from remote machines",
+			Depends:  []string{"openssh-client", "openssh-sftp-server"},
+			Programs: map[string]string{"/usr/sbin/sshd": "sshd"},
+			Files:    map[string]string{"/etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\nUsePAM yes\nSubsystem sftp /usr/lib/openssh/sftp-server\n"},
+			Setup:    setUpSSHD,
+		},
+	}
+}
 
-func basePackages() []string { return nil }
+// basePackages are installed on every host.
+func basePackages() []string {
+	return []string{"coreutils", "dash", "bash", "sudo", "tar", "ca-certificates", "openssh-server", "curl", "pciutils", "amd-smi-lib"}
+}
 
 // closure lists names with all they depend on, dependencies first.
 func (c catalogue) closure(names []string) ([]Package, error) {
@@ -109,7 +134,7 @@ func (p Package) remove(f *FS) error {
 		}
 	}
 	for path := range p.Files {
-		if !p.Purge && strings.HasPrefix(path, "/etc/") {
+		if strings.HasPrefix(path, "/etc/") {
 			continue
 		}
 		if err := f.Remove(path); err != nil {

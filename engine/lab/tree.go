@@ -51,6 +51,8 @@ func debianTree(l *Lab, now func() time.Time) (*FS, error) {
 	b.file("/root/.bashrc", 0o644, "# ~/.bashrc: executed by bash(1) for non-login shells.\n")
 	b.file("/root/.profile", 0o644, "# ~/.profile: executed by Bourne-compatible login shells.\n")
 	b.owned("/home/"+OrdinaryUser, 1000, 1000)
+	b.file(aptLists, 0o644, "Origin: lab\n")
+	b.dir(0o755, "/run/sshd")
 	b.keep(l.packages.preinstall(b.fs, basePackages()))
 	return b.fs, b.err
 }

@@ -29,7 +29,10 @@ import (
 //	  rtt    = "20ms"            # added to every answer
 //
 //	  host "gpu003" {            # what is different about one of them
-//	    gpus = 4
+//	    gpus  = 4
+//	    rvs   = "1.1.0"          # version of the packaged RVS
+//	    tests = { mem = "fail" } # outcomes of RVS's tests: fail, empty, crash; "level" is for all levels
+//	    lacks = ["libpci.so.3"]  # libraries that are missing
 //	    fault { kind = "slow", delay = "2s" }
 //	  }
 //	  fault {                    # what goes wrong; on all of them, where hosts is left out
@@ -51,6 +54,7 @@ var labSchema = &hcl.BodySchema{
 	Attributes: []hcl.AttributeSchema{
 		{Name: "count"}, {Name: "name"}, {Name: "groups"}, {Name: "user"}, {Name: "rtt"},
 		{Name: "gpu"}, {Name: "gpus"}, {Name: "arch"}, {Name: "shell"}, {Name: "sudo_password"}, {Name: "packages"},
+		{Name: "rvs"}, {Name: "tests"}, {Name: "lacks"},
 	},
 	Blocks: []hcl.BlockHeaderSchema{{Type: "host", LabelNames: []string{"name"}}, {Type: "fault"}},
 }
@@ -58,6 +62,7 @@ var labSchema = &hcl.BodySchema{
 var labHostSchema = &hcl.BodySchema{
 	Attributes: []hcl.AttributeSchema{
 		{Name: "gpu"}, {Name: "gpus"}, {Name: "arch"}, {Name: "shell"}, {Name: "sudo_password"}, {Name: "packages"},
+		{Name: "rvs"}, {Name: "tests"}, {Name: "lacks"},
 	},
 	Blocks: []hcl.BlockHeaderSchema{{Type: "fault"}},
 }
@@ -150,6 +155,16 @@ func labSpec(a *arguments, otherwise lab.HostSpec) lab.HostSpec {
 	spec.Password = a.text("sudo_password", spec.Password)
 	if packages := a.texts("packages"); packages != nil {
 		spec.Packages = packages
+	}
+	spec.RVS = a.text("rvs", spec.RVS)
+	if lacks := a.texts("lacks"); lacks != nil {
+		spec.Lacks = lacks
+	}
+	if tests := a.textMap("tests"); tests != nil {
+		spec.Tests = tests
+		if err := lab.CheckTests(tests); err != nil {
+			a.fail("tests", "%s.", err)
+		}
 	}
 	return spec
 }

@@ -404,7 +404,9 @@ func lddCommand(c *cmdline) int {
 			fmt.Fprintln(c.p.Stdout(), "\tnot a dynamic executable")
 			return 1
 		}
-		fmt.Fprint(c.p.Stdout(), "\tlinux-vdso.so.1 (0x00007ffc00000000)\n\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f0000000000)\n\t/lib64/ld-linux-x86-64.so.2 (0x00007f0000200000)\n")
+		fmt.Fprint(c.p.Stdout(), "\tlinux-vdso.so.1 (0x00007ffc00000000)\n")
+		c.p.showLibraries(c.p.Stdout(), c.p.Abs(path))
+		fmt.Fprint(c.p.Stdout(), "\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f0000000000)\n\t/lib64/ld-linux-x86-64.so.2 (0x00007f0000200000)\n")
 	}
 	return 0
 }

@@ -15,7 +15,7 @@ fetch() { # URL FILE
   if command -v curl >/dev/null; then
     curl -fsSL -o "$2" "$1"
   else
-    wget -q -O "$2" "$1"
+    wget -nv -O "$2" "$1"
   fi
 }
 

@@ -33,6 +33,7 @@ import (
 //	    rvs   = "1.1.0"          # version of the packaged RVS
 //	    tests = { mem = "fail" } # outcomes of RVS's tests: fail, empty, crash; "level" is for all levels
 //	    lacks = ["libpci.so.3"]  # libraries that are missing
+//	    files = { "/etc/motd" = "hello" } # put on its file system
 //	    fault { kind = "slow", delay = "2s" }
 //	  }
 //	  fault {                    # what goes wrong; on all of them, where hosts is left out
@@ -51,17 +52,15 @@ const (
 )
 
 var labSchema = &hcl.BodySchema{
-	Attributes: []hcl.AttributeSchema{
+	Attributes: append([]hcl.AttributeSchema{
 		{Name: "count"}, {Name: "name"}, {Name: "groups"}, {Name: "user"}, {Name: "rtt"},
-		{Name: "gpu"}, {Name: "gpus"}, {Name: "arch"}, {Name: "shell"}, {Name: "sudo_password"}, {Name: "packages"},
-		{Name: "rvs"}, {Name: "tests"}, {Name: "lacks"},
-	},
+	}, labHostSchema.Attributes...),
 	Blocks: []hcl.BlockHeaderSchema{{Type: "host", LabelNames: []string{"name"}}, {Type: "fault"}},
 }
 
 var labHostSchema = &hcl.BodySchema{
 	Attributes: []hcl.AttributeSchema{
-		{Name: "gpu"}, {Name: "gpus"}, {Name: "arch"}, {Name: "shell"}, {Name: "sudo_password"}, {Name: "packages"},
+		{Name: "gpu"}, {Name: "gpus"}, {Name: "arch"}, {Name: "shell"}, {Name: "sudo_password"}, {Name: "packages"}, {Name: "files"},
 		{Name: "rvs"}, {Name: "tests"}, {Name: "lacks"},
 	},
 	Blocks: []hcl.BlockHeaderSchema{{Type: "fault"}},
@@ -155,6 +154,9 @@ func labSpec(a *arguments, otherwise lab.HostSpec) lab.HostSpec {
 	spec.Password = a.text("sudo_password", spec.Password)
 	if packages := a.texts("packages"); packages != nil {
 		spec.Packages = packages
+	}
+	if files := a.textMap("files"); files != nil {
+		spec.Files = files
 	}
 	spec.RVS = a.text("rvs", spec.RVS)
 	if lacks := a.texts("lacks"); lacks != nil {

@@ -1,0 +1,429 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"cvsplay/engine/config"
+	"cvsplay/engine/eval"
+	"cvsplay/engine/event"
+	"cvsplay/inventory"
+)
+
+var update = flag.Bool("update", false, "write what the runs of the archives in testdata/run give")
+
+// Each archive is a playbook, hosts with what is on them and what goes wrong with them, and the runs that follow each other; "want" is what
+// these tell. See TestRuns' testdata for the form.
+func TestRuns(t *testing.T) {
+	paths, err := filepath.Glob("testdata/run/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no archives: %v", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := scenarioOf(t, archive).play(t)
+			if *update {
+				put(archive, "want", got)
+				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if want := section(archive, "want"); got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func section(a *txtar.Archive, name string) string {
+	for _, f := range a.Files {
+		if f.Name == name {
+			return string(f.Data)
+		}
+	}
+	return ""
+}
+
+func put(a *txtar.Archive, name, text string) {
+	for i := range a.Files {
+		if a.Files[i].Name == name {
+			a.Files[i].Data = []byte(text)
+			return
+		}
+	}
+	a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(text)})
+}
+
+// A scenario is a playbook on fake hosts.
+type scenario struct {
+	playbook *config.Playbook
+	inv      *inventory.Inventory
+	fleet    *fakeFleet
+	runs     []string
+	modules  Modules
+	vars     []eval.Given
+	events   []event.Event // of the last run
+	guard    *eval.Redactor
+}
+
+const threeHosts = `group "all_three" {
+  hosts      = ["n1", "n2", "n3"]
+  connection = "local"
+}
+`
+
+// scenarioOf reads an archive: playbook.hcl; inventory.hcl (n1, n2, n3 where there is none); state; faults; runs, one a line.
+func scenarioOf(t testing.TB, a *txtar.Archive) *scenario {
+	t.Helper()
+	s := newScenario(t, section(a, "playbook.hcl"), section(a, "inventory.hcl"))
+	for _, err := range []error{s.fleet.set(section(a, "state")), s.fleet.breakBy(section(a, "faults"))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line := range strings.Lines(section(a, "runs")) {
+		if line = strings.TrimSpace(line); line != "" {
+			s.runs = append(s.runs, line)
+		}
+	}
+	if s.runs == nil {
+		s.runs = []string{"run"}
+	}
+	return s
+}
+
+func newScenario(t testing.TB, playbook, hosts string) *scenario {
+	t.Helper()
+	if hosts == "" {
+		hosts = threeHosts
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"playbook.hcl": playbook, "inventory.hcl": hosts} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pb, _, diags := config.Load(filepath.Join(dir, "playbook.hcl"))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	inv, _, diags := inventory.Load(t.Context(), []string{filepath.Join(dir, "inventory.hcl")}, inventory.Options{})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	t.Cleanup(func() { _ = inv.Close() })
+	return &scenario{playbook: pb, inv: inv, fleet: newFakeFleet(inv.Names()), modules: toys()}
+}
+
+// runOptions are the words of a line of "runs".
+type runOptions struct {
+	check, keep, diff    bool
+	limit                []string
+	tags, skip           []string
+	start, parallel, was string
+}
+
+func parseRun(t testing.TB, line string) runOptions {
+	t.Helper()
+	var o runOptions
+	words := strings.Fields(line)
+	o.was = words[0]
+	o.check = words[0] == "check"
+	for _, w := range words[1:] {
+		name, value, _ := strings.Cut(w, "=")
+		switch name {
+		case "keep":
+			o.keep = true
+		case "diff":
+			o.diff = true
+		case "limit":
+			o.limit = strings.Split(value, ",")
+		case "tags":
+			o.tags = strings.Split(value, ",")
+		case "skip":
+			o.skip = strings.Split(value, ",")
+		case "start":
+			o.start = value
+		case "parallel":
+			o.parallel = value
+		default:
+			t.Fatalf("runs: unknown word %q", w)
+		}
+	}
+	return o
+}
+
+// play goes through the runs and writes what each told. A line "state HOST KEY=VALUE…" or "mend" stands between runs.
+func (s *scenario) play(t testing.TB) string {
+	t.Helper()
+	var b strings.Builder
+	for _, line := range s.runs {
+		verb, rest, _ := strings.Cut(line, " ")
+		switch verb {
+		case "state":
+			if err := s.fleet.set(rest); err != nil {
+				t.Fatal(err)
+			}
+		case "mend":
+			for _, h := range s.fleet.hosts {
+				h.faults, h.dead = nil, false
+			}
+		case "run", "check":
+			fmt.Fprintf(&b, "== %s\n", line)
+			b.WriteString(s.once(t, parseRun(t, line)))
+		default:
+			t.Fatalf("runs: unknown line %q", line)
+		}
+	}
+	return b.String()
+}
+
+// plan binds the playbook.
+func (s *scenario) plan(o runOptions) (*Plan, hcl.Diagnostics) {
+	functions := eval.Functions(eval.FuncContext{Dir: s.playbook.Dir, Home: "/root", Env: func(string) (string, bool) { return "", false }})
+	vars, diags := eval.Variables(s.playbook.Variables, s.vars, functions)
+	plan, more := NewPlan(s.playbook, PlanOptions{
+		Modules: s.modules, Inventory: s.inv, Vars: vars, Functions: functions, Check: o.check, RunID: "r1",
+		Dir: s.playbook.Dir, InvDir: s.playbook.Dir, Tags: o.tags, SkipTags: o.skip, StartAt: o.start,
+	})
+	return plan, append(diags, more...)
+}
+
+// once makes one run.
+func (s *scenario) once(t testing.TB, o runOptions) string {
+	t.Helper()
+	plan, diags := s.plan(o)
+	if diags.HasErrors() {
+		return "error: " + strings.ReplaceAll(diags.Error(), s.playbook.Dir+"/", "") + "\n"
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	interrupt := make(chan struct{})
+	s.fleet.interrupt, s.fleet.kill = onceOnly(func() { close(interrupt) }), cancel
+	s.fleet.forget()
+	before := s.snapshot()
+	rec := &recorder{}
+	s.guard = &eval.Redactor{}
+	parallel, _ := strconv.Atoi(o.parallel)
+	code := plan.Run(ctx, RunOptions{
+		Sinks: []event.Sink{rec}, Dial: s.fleet.dial, Registry: &Registry{}, Redactor: s.guard, Files: &config.Files{}, Version: "test",
+		Check: o.check, Diff: o.diff, Keep: o.keep, Parallel: parallel, Limit: strings.Join(o.limit, ","), Hosts: o.limit, Limited: o.limit != nil,
+		Tags: o.tags, Interrupt: interrupt, Now: ticking(),
+	})
+	s.events = rec.events
+	s.sound(t, code)
+	if o.check && s.snapshot() != before {
+		t.Errorf("check mode changed something: before\n%s\nafter\n%s", before, s.snapshot())
+	}
+	return s.told(code)
+}
+
+func onceOnly(f func()) func() {
+	done := false
+	return func() {
+		if !done {
+			done = true
+			f()
+		}
+	}
+}
+
+// ticking is a clock that goes on by a second whenever it is read.
+func ticking() func() time.Time {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	tick := make(chan time.Time, 1)
+	tick <- at
+	return func() time.Time {
+		now := <-tick
+		tick <- now.Add(time.Second)
+		return now
+	}
+}
+
+// A recorder keeps all events.
+type recorder struct{ events []event.Event }
+
+func (r *recorder) Handle(e event.Event) { r.events = append(r.events, e) }
+
+// sound holds the stream to what every stream has to be.
+func (s *scenario) sound(t testing.TB, code int) {
+	t.Helper()
+	done, left := map[string]bool{}, map[string]bool{}
+	members := map[string][]string{}
+	for i, e := range s.events {
+		if e.Seq != int64(i+1) {
+			t.Errorf("event %d has the number %d", i+1, e.Seq)
+		}
+		switch e.Kind {
+		case event.PlayStarted:
+			members[e.Play] = e.Hosts
+		case event.StepDone:
+			key := e.Play + "/" + e.Step + "/" + e.Key + "/" + e.Host
+			if done[key] {
+				t.Errorf("%s is done twice", key)
+			}
+			done[key] = true
+			if left[e.Play+"/"+e.Host] {
+				t.Errorf("%s is told after host_done of %s", key, e.Host)
+			}
+		case event.HostDone:
+			if left[e.Play+"/"+e.Host] {
+				t.Errorf("host_done of %s in play %s is told twice", e.Host, e.Play)
+			}
+			left[e.Play+"/"+e.Host] = true
+		case event.PlayDone:
+			for _, name := range members[e.Play] {
+				if !left[e.Play+"/"+name] {
+					t.Errorf("no host_done of %s in play %s", name, e.Play)
+				}
+			}
+		}
+	}
+	first, last := s.events[0], s.events[len(s.events)-1]
+	if first.Kind != event.RunStarted || last.Kind != event.RunDone || last.ExitCode == nil || *last.ExitCode != code {
+		t.Errorf("the run begins with %s and ends with %s (exit code %d)", first.Kind, last.Kind, code)
+	}
+}
+
+// told writes the events of a run: those of a play host by host, since only the order on one host is certain.
+func (s *scenario) told(code int) string {
+	var b strings.Builder
+	hosts := map[string][]string{}
+	var general []string
+	flush := func() {
+		for _, name := range s.inv.Names() {
+			for _, line := range hosts[name] {
+				fmt.Fprintf(&b, "%s %s\n", name, line)
+			}
+		}
+		for _, line := range general {
+			b.WriteString(line + "\n")
+		}
+		hosts, general = map[string][]string{}, nil
+	}
+	for _, e := range s.events {
+		switch line := eventLine(e); {
+		case line == "":
+		case e.Host != "":
+			hosts[e.Host] = append(hosts[e.Host], line)
+		case e.Kind == event.PlayStarted || e.Kind == event.PlayDone:
+			if e.Kind == event.PlayStarted {
+				flush()
+				b.WriteString(line + "\n")
+			}
+		default:
+			general = append(general, line)
+		}
+	}
+	flush()
+	var trips []string
+	for _, name := range s.inv.Names() {
+		h := s.fleet.hosts[name]
+		if len(h.did) > 0 {
+			fmt.Fprintf(&b, "did on %s: %s\n", name, strings.Join(h.did, "; "))
+		}
+		trips = append(trips, fmt.Sprintf("%s %d", name, h.trips))
+	}
+	fmt.Fprintf(&b, "round trips: %s\nexit code %d\n", strings.Join(trips, ", "), code)
+	return b.String()
+}
+
+// eventLine writes one event; "" for those that tell nothing of their own here.
+func eventLine(e event.Event) string {
+	words := []string{}
+	add := func(format string, a ...any) { words = append(words, fmt.Sprintf(format, a...)) }
+	switch e.Kind {
+	case event.PlayStarted:
+		add("play %s:", e.Play)
+		for _, s := range e.Steps {
+			add("%s", s.Step)
+		}
+	case event.StepDone:
+		add("%s", e.Step)
+		if e.Key != "" {
+			words[0] += "[" + e.Key + "]"
+		}
+		add("%s", e.Status)
+		if e.Ignored {
+			add("(ignored)")
+		}
+		for _, c := range e.Changes {
+			add("{%s}", c.What)
+		}
+		add("%s", e.Reason)
+	case event.HostDone:
+		if !e.Status.Bad() && e.Status != event.Cancelled {
+			return ""
+		}
+		add("leaves: %s, %d steps not reached", e.Status, e.NotReached)
+	case event.Retry:
+		add("%s: attempt %d: %s", e.Step, e.Attempt, e.Message)
+	case event.Warning:
+		add("warning: %s", e.Message)
+	case event.Stopping:
+		add("stopping: %s", e.Message)
+	case event.CleanupDone:
+		add("cleanup of %s: %s", e.Step, e.Status)
+		for _, c := range e.Changes {
+			add("{%s}", c.What)
+		}
+		add("%s", e.Reason)
+	case event.OutputValue:
+		add("output %s = %s", e.Name, e.Value)
+	case event.Out:
+		add("%s prints %q", e.Step, e.Line)
+	default:
+		return ""
+	}
+	return strings.TrimSpace(strings.ReplaceAll(strings.Join(words, " "), "\n", " / "))
+}
+
+// snapshot is all that is on the hosts.
+func (s *scenario) snapshot() string {
+	state := map[string]map[string]string{}
+	for name, h := range s.fleet.hosts {
+		state[name] = h.state
+	}
+	text, _ := json.Marshal(state) // maps of strings always can be said
+	return string(text)
+}
+
+// statuses gives "HOST STEP[KEY]" → status of the last run.
+func (s *scenario) statuses() map[string]event.Status {
+	out := map[string]event.Status{}
+	for _, e := range s.events {
+		if e.Kind == event.StepDone {
+			out[e.Host+" "+e.Step+"["+e.Key+"]"] = e.Status
+		}
+	}
+	return out
+}
+
+func (s *scenario) trips(host string) int { return s.fleet.hosts[host].trips }
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -184,9 +184,9 @@ func (c *condition) compareFiles(left, op, right string) bool {
 	case "-ef":
 		return aerr == nil && berr == nil && a.same(b)
 	case "-nt":
-		return aerr == nil && (berr != nil || a.Modified.After(b.Modified))
+		return aerr == nil && berr == nil && a.Modified.After(b.Modified)
 	}
-	return berr == nil && (aerr != nil || b.Modified.After(a.Modified))
+	return aerr == nil && berr == nil && b.Modified.After(a.Modified)
 }
 
 func (c *condition) unary(op byte, arg string) (bool, error) {

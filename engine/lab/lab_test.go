@@ -39,7 +39,7 @@ type output struct {
 func (h *Host) sh(user, script string) output {
 	var out, errs bytes.Buffer
 	p := h.world.Start(Launch{
-		Argv: []string{"sh", "-c", script}, User: user, Dir: "/tmp", Env: []string{"PATH=" + defaultPath, "HOME=/root", "LC_ALL=C"},
+		Argv: []string{"sh", "-c", script}, User: user, Dir: "/tmp", Parent: 1, Env: []string{"PATH=" + defaultPath, "HOME=/root", "LC_ALL=C"},
 		Stdout: goStream{w: &out}, Stderr: goStream{w: &errs},
 	})
 	select {

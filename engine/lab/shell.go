@@ -30,8 +30,9 @@ type shell struct {
 	line    int // of the command that runs
 	jump    jump
 	loops   int
-	calls   int // functions and dot scripts that `return` can leave
-	subst   int // status of the last command substitution
+	calls   int      // functions and dot scripts that `return` can leave
+	context runFlags // of the builtin that runs: what eval and . pass on
+	subst   int      // status of the last command substitution
 	lastBG  int
 	jobs    map[int]*Process
 	pipes   map[int]int // status of jobs that were waited for with others
@@ -243,6 +244,7 @@ func (sh *shell) source(r io.Reader, kind sourceKind) {
 	}
 	parser := syntax.NewParser(syntax.Variant(lang))
 	input := &sourceReader{r: r}
+	base := sh.context
 	for list, err := range parser.InteractiveSeq(input) {
 		if sh.stopped() {
 			return
@@ -256,9 +258,9 @@ func (sh *shell) source(r io.Reader, kind sourceKind) {
 		}
 		last := kind == sourceCommand && input.eof && len(input.rest) == 0 && !sh.trapped()
 		for i, st := range list {
-			fl := runFlags(0)
+			fl := base
 			if last && i == len(list)-1 && len(sh.scopes) == 0 {
-				fl = lastCommand
+				fl |= lastCommand
 			}
 			sh.stmt(st, fl)
 			if sh.stopped() {

@@ -472,7 +472,7 @@ func (sh *shell) commandBuiltin(args []string) int {
 		return sh.status
 	}
 	status := 0
-	for _, name := range args {
+	for _, name := range args[:1] { // dash looks at the first name only
 		kind, what := sh.describe(name)
 		switch {
 		case kind == "":

@@ -138,7 +138,7 @@ func indexes(from, to int) []int {
 }
 
 // getoptState is where getopts is inside a word of clustered options.
-type getoptState struct{ pos int }
+type getoptState struct{ index, pos int }
 
 // getoptsBuiltin is getopts.
 func (sh *shell) getoptsBuiltin(args []string) int {
@@ -154,6 +154,9 @@ func (sh *shell) getoptsBuiltin(args []string) int {
 	state := sh.getopts
 	index, _ := strconv.Atoi(sh.value("OPTIND"))
 	index = max(index, 1)
+	if state.pos > 0 {
+		index = state.index
+	}
 	opt, value, hasValue, status := "?", "", false, 0
 	quiet := strings.HasPrefix(spec, ":")
 	switch {
@@ -166,6 +169,10 @@ func (sh *shell) getoptsBuiltin(args []string) int {
 		opt, value, hasValue, index, state = sh.nextOption(spec, words, index, state, quiet)
 	}
 	_ = sh.set(name, opt)
+	state.index = index
+	if state.pos > 0 {
+		index++ // OPTIND is beyond the word that is being taken apart
+	}
 	_ = sh.set("OPTIND", strconv.Itoa(index))
 	sh.getopts = state
 	if status == 1 {

@@ -487,6 +487,7 @@ func (sh *shell) simple(assigns []*syntax.Assign, args []string, fl runFlags) {
 	name := args[0]
 	run, builtin := sh.builtin(name)
 	body := sh.funcs[name]
+	sh.context = fl & tested
 	if specialBuiltin(name) && body == nil {
 		if sh.assign(assigns, nil) {
 			sh.status = run(args)
@@ -503,7 +504,7 @@ func (sh *shell) simple(assigns []*syntax.Assign, args []string, fl runFlags) {
 	}
 	switch {
 	case body != nil:
-		sh.function(body, args)
+		sh.function(body, args, fl)
 	case builtin:
 		sh.status = run(args)
 	default:
@@ -511,7 +512,7 @@ func (sh *shell) simple(assigns []*syntax.Assign, args []string, fl runFlags) {
 	}
 }
 
-func (sh *shell) function(body *syntax.Stmt, args []string) {
+func (sh *shell) function(body *syntax.Stmt, args []string, fl runFlags) {
 	if len(sh.scopes) > 500 {
 		sh.fail(failure("Maximum function recursion depth (500) reached"))
 		return
@@ -520,8 +521,7 @@ func (sh *shell) function(body *syntax.Stmt, args []string) {
 	sh.params, sh.loops = args[1:], 0
 	sh.calls++
 	sh.scopes = append(sh.scopes, map[string]*variable{})
-	sh.status = 0
-	sh.stmt(body, 0)
+	sh.stmt(body, fl&tested)
 	sh.restore(sh.scopes[len(sh.scopes)-1])
 	sh.scopes = sh.scopes[:len(sh.scopes)-1]
 	sh.calls--

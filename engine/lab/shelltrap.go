@@ -52,6 +52,7 @@ func (sh *shell) runTraps() {
 		status, way := sh.status, sh.jump
 		sh.jump = jump{}
 		sh.inTrap = true
+		sh.context = 0
 		sh.source(strings.NewReader(action), sourceText)
 		sh.inTrap = false
 		if sh.jump.kind == goOn {

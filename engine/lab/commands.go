@@ -16,7 +16,7 @@ func standardCommands() map[string]Command {
 
 // packagedCommands are the programs that are there where a package or an image brings their files.
 func packagedCommands() map[string]Command {
-	return merged(sshCommands(), rocmCommands(), downloadCommands())
+	return merged(sshCommands(), rocmCommands(), downloadCommands(), dockerCommands())
 }
 
 // allCommands is the code of every program there can be on a lab host, by the name in its file (see Program).

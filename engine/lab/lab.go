@@ -50,6 +50,8 @@ type Lab struct {
 	base     *FS
 	key      ssh.Signer
 	keyPEM   []byte
+	images   imageLibrary
+	registry labRegistry
 }
 
 // OrdinaryUser is the account of every host beside root: it may use sudo.

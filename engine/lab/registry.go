@@ -1,17 +1,17 @@
 package lab
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
-
-	"context"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -71,15 +71,36 @@ func (l *Lab) fillRegistries() (map[string]http.Handler, error) {
 type handlerTransport struct{ http.Handler }
 
 func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Body == nil {
-		req.Body = http.NoBody
+	inner := req.Clone(req.Context())
+	if inner.Body == nil {
+		inner.Body = http.NoBody
 	}
-	w := httptest.NewRecorder()
-	t.ServeHTTP(w, req)
-	_ = req.Body.Close()
-	res := w.Result()
-	res.Request = req
-	return res, nil
+	w := &recorder{header: http.Header{}, status: http.StatusOK}
+	t.ServeHTTP(w, inner)
+	_ = inner.Body.Close()
+	return &http.Response{
+		Status: fmt.Sprintf("%d %s", w.status, http.StatusText(w.status)), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: w.header, Body: io.NopCloser(&w.body), ContentLength: w.length(), Request: req,
+	}, nil
+}
+
+// recorder is an http.ResponseWriter that keeps the answer.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *recorder) Header() http.Header         { return w.header }
+func (w *recorder) Write(p []byte) (int, error) { return w.body.Write(p) }
+func (w *recorder) WriteHeader(status int)      { w.status = status }
+
+// length is what the header says, which for HEAD is not that of the body.
+func (w *recorder) length() int64 {
+	if n, err := strconv.ParseInt(w.header.Get("Content-Length"), 10, 64); err == nil {
+		return n
+	}
+	return int64(w.body.Len())
 }
 
 // RegistryTransport answers requests to every registry as the lab's network would: the catalogue's registries are there, all others are hosts

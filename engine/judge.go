@@ -127,28 +127,41 @@ func truthOf(v cty.Value) (truth, error) {
 // instance is what the turn leaves.
 func (t *turn) instance() *instance {
 	v := t.verdict
-	return &instance{status: v.status, ignored: v.ignored, acted: t.acted, reason: v.reason, results: v.results}
+	return &instance{status: v.status, ignored: v.ignored, acted: t.acted, unrun: v.unrun, reason: v.reason, results: v.results}
 }
 
-// inCheckMode mends verdicts that only a dry run gives: a script known to change nothing is not run; what cannot be judged before an
-// earlier step has run has not failed.
+// inCheckMode mends verdicts that only a dry run gives: what cannot be judged before an earlier step has run has not failed, and what
+// would not change anything even if it ran does not count among what would change.
 func (t *turn) inCheckMode() {
 	v := t.verdict
 	if v == nil {
 		return
-	}
-	if v.status == event.WouldChange && t.step.changedWhen.given() {
-		if is, err := t.truth(t.step.changedWhen); err == nil && is == no {
-			v.status, v.reason = event.Skipped, notInCheckMode
-			t.changes = nil
-			return
-		}
 	}
 	if v.status == event.Failed && len(t.node().would) > 0 {
 		last := t.node().would[len(t.node().would)-1]
 		v.status, v.reason, v.ignored = event.WouldChange, "cannot be judged before step."+last, false
 		v.results = t.step.unknownResults(t.bound.given)
 	}
+	if v.status != event.WouldChange {
+		return
+	}
+	switch {
+	case t.changedNever():
+		v.reason = notInCheckMode
+	case t.step.mod.Looks == nil || !t.step.mod.Looks(t.bound.given):
+		return
+	}
+	v.status, v.unrun = event.Skipped, true
+	t.changes = nil
+}
+
+// changedNever tells whether changed_when is known to be false.
+func (t *turn) changedNever() bool {
+	if !t.step.changedWhen.given() {
+		return false
+	}
+	is, err := t.truth(t.step.changedWhen)
+	return err == nil && is == no
 }
 
 // unknownResults are the results of a step of which nothing can be told yet.

@@ -36,6 +36,7 @@ type instance struct {
 	status  event.Status
 	ignored bool
 	acted   bool
+	unrun   bool // check mode did not run it, though nothing would have been changed: its results are unknown
 	reason  string
 	results map[string]cty.Value // nil: the module has not run on this host
 }
@@ -89,7 +90,7 @@ func (in *instance) value() cty.Value {
 	}
 	if in.results != nil {
 		attrs["ok"] = cty.BoolVal(in.status == event.OK || in.status == event.Changed)
-		if in.status == event.WouldChange || (in.status == event.Skipped && in.reason == notInCheckMode) {
+		if in.status == event.WouldChange || in.unrun {
 			attrs["ok"] = cty.UnknownVal(cty.Bool)
 		}
 		for name, v := range in.results {

@@ -157,7 +157,7 @@ func (p *playRun) dependency(m *member, s *Step) *turn {
 		well := r != nil
 		if r != nil {
 			for _, in := range r.instances {
-				well = well && (in.status == event.OK || in.status == event.Changed || in.status == event.WouldChange)
+				well = well && (in.status == event.OK || in.status == event.Changed || in.status == event.WouldChange || in.unrun)
 			}
 		}
 		if !well {
@@ -236,8 +236,10 @@ func (p *playRun) undecided(t *turn, depends []string) {
 		return
 	}
 	t.verdict = &verdict{status: event.WouldChange, reason: why, results: t.step.unknownResults(t.bound.given)}
-	t.node().would = append(t.node().would, t.step.Name)
 	t.inCheckMode()
+	if t.verdict.status == event.WouldChange {
+		t.node().would = append(t.node().would, t.step.Name)
+	}
 }
 
 func dedupe(list []string) []string {

@@ -22,6 +22,8 @@ type Module struct {
 	Surveys bool
 	// Judged says that the playbook may overrule "changed" by changed_when.
 	Judged bool
+	// Looks tells by a step's arguments that it changes nothing whatever happens: check mode never counts it among what would change.
+	Looks func(Inputs) bool
 	// Check finds what is wrong among several arguments, before any host is contacted. It sees values that may be unknown.
 	Check func(Inputs) []Complaint
 	// Hints finds what is allowed but probably not meant.

@@ -40,6 +40,7 @@ type turn struct {
 type verdict struct {
 	status  event.Status
 	ignored bool
+	unrun   bool // as an instance's
 	reason  string
 	results map[string]cty.Value // nil: the module has not run
 	warn    []string

@@ -76,6 +76,7 @@ connection was lost is ` + "`unknown`" + ` and not run again, unless ` + "`creat
 	Args:    execArguments,
 	Results: execResults,
 	Judged:  true,
+	Looks:   func(in engine.Inputs) bool { return in.True("read_only") },
 	Check:   checkExec,
 	Hints:   hintExec,
 }

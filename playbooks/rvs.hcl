@@ -101,6 +101,7 @@ variable "rvs_tarball_sha256" {
 locals {
   in_container = var.target == "container"
   has_levels   = "1.3.0" # from this version on RVS knows levels
+  verdicts     = { ok = "pass", failed = "fail", skipped = "skipped" }
 
   # The tests: their configuration, how long they may take, whether they need root, and the output lines that fail them. In a heredoc a
   # backslash is only a backslash: patterns read as everywhere else.
@@ -358,10 +359,23 @@ play "rvs" {
 output "rvs" {
   description = "Verdict of each test on each node"
   value = { for node, h in play.rvs.hosts : node => {
-    for test in keys(local.tests) : test => try(
-      { ok = "pass", failed = "fail" }[h.step.test[test].status],
-      h.step.test[test].status,
-      h.status,
-    )
+    for test in keys(local.tests) : test => try(local.verdicts[h.step.test[test].status], "not run")
   } }
+}
+
+output "rvs_time" {
+  description = "How long each test took"
+  value = { for node, h in play.rvs.hosts : node => {
+    for test, t in h.step.test : test => try(t.duration < 60 ? "${ceil(t.duration)} s" : "${ceil(t.duration / 60)} min", "stopped")
+    if t.status != "skipped"
+  } if can(h.step.test) && !run.check }
+}
+
+output "rvs_skipped" {
+  description = "Why tests were left out"
+  value = run.check ? {} : { for test in keys(local.tests) : test => (
+    test != "level" ? "level ${var.rvs_level} stands for it" :
+    var.rvs_level == 0 ? "rvs_level is 0: each test by itself" :
+    "there are no levels before RVS ${local.has_levels}, which a node has: each test by itself"
+  ) if anytrue([for h in play.rvs.hosts : try(h.step.test[test].skipped, false)]) }
 }

@@ -1,12 +1,13 @@
 # shellcheck shell=sh
 # Installs RVS from the package sources. Each command has ten minutes.
 set -u
+exec 2>&1 # one stream: what went wrong stands behind what led to it
 export DEBIAN_FRONTEND=noninteractive
 
 run() {
   timeout 600 apt-get -q -y "$@" && return
   code=$?
-  echo "apt-get $* ended with $code" >&2
+  echo "apt-get $* ended with $code"
   exit "$code"
 }
 

@@ -4,6 +4,7 @@
 # $1  URL of the tarball, or of a page that lists tarballs: the newest amdrocm7-rvs-*.tar.gz is taken
 # $2  SHA-256 that the tarball must have
 set -eu
+exec 2>&1 # one stream: what went wrong stands behind what led to it
 url=$1 want=$2
 into=/opt/rocm/extras-7
 
@@ -26,7 +27,7 @@ case $url in
   fetch "$url" "$work/page"
   newest=$(grep -o 'amdrocm7-rvs-[^"<>/ ]*\.tar\.gz' "$work/page" | sort -V | tail -n 1)
   if [ -z "$newest" ]; then
-    echo "$url lists no amdrocm7-rvs-*.tar.gz" >&2
+    echo "$url lists no amdrocm7-rvs-*.tar.gz"
     exit 1
   fi
   url=$url$newest
@@ -36,7 +37,7 @@ esac
 fetch "$url" "$work/rvs.tar.gz"
 have=$(sha256sum "$work/rvs.tar.gz" | cut -d ' ' -f 1)
 if [ "$have" != "$want" ]; then
-  echo "$url has the checksum $have, and not $want" >&2
+  echo "$url has the checksum $have, and not $want"
   exit 1
 fi
 mkdir -p "$into"

@@ -55,12 +55,16 @@ func (a *app) lab(ctx context.Context, f labFlags) error {
 		return err
 	}
 	defer l.Close()
-	files, err := inventory.SaveLab(f.inventory, l, inventory.LabFile{Variables: map[string]string{"image": l.RegistryAddress() + "/rocm/cvs:latest"}})
+	registry, err := l.Registry()
+	if err != nil {
+		return err
+	}
+	files, err := inventory.SaveLab(f.inventory, l, inventory.LabFile{Variables: map[string]string{"image": registry + "/rocm/cvs:latest"}})
 	defer removeAll(files)
 	if err != nil {
 		return err
 	}
-	a.labReady(l, f, files)
+	a.labReady(l, f, files, registry)
 	<-ctx.Done()
 	return nil
 }
@@ -74,7 +78,7 @@ func labHosts(n int) []lab.HostSpec {
 	return specs
 }
 
-func (a *app) labReady(l *lab.Lab, f labFlags, files []string) {
+func (a *app) labReady(l *lab.Lab, f labFlags, files []string, registry string) {
 	var names []string
 	for _, h := range l.Hosts() {
 		names = append(names, h.Name())
@@ -85,7 +89,7 @@ func (a *app) labReady(l *lab.Lab, f labFlags, files []string) {
 	out("")
 	out("  a run     cvsplay run playbooks/rvs.hcl -i %s", f.inventory)
 	out("  a shell   ssh -i %s -o UserKnownHostsFile=%s -p %d root@%s", files[0], files[1], first.Port(), first.Address())
-	out("  images    %s", l.RegistryAddress())
+	out("  images    %s", registry)
 	out("")
 	out("They live until Ctrl-C.")
 }

@@ -79,31 +79,30 @@ func (f frame) render(b *bytes.Buffer, mark string, number int) {
 // own runs a text of ours in a subshell, which costs no process to start. It goes through eval so that a syntax error ends the
 // subshell and not the session, and so that a here-document of its own is not nested in ours.
 func (f frame) own(b *bytes.Buffer) {
-	in := f.stdin()
-	in.before(b)
 	b.WriteString("(\n")
-	in.bodyBefore(b)
 	f.setting(b)
-	if len(f.script.Args) > 0 {
-		b.WriteString("set --")
-		words(b, f.script.Args)
-		b.WriteByte('\n')
+	f.arguments(b, f.script.Args)
+	in := f.stdin()
+	if in.piped {
+		// A line on which a here-document begins must not hold a quoted newline: not every parser takes that.
+		b.WriteString(textVar + "=" + Quote(f.script.Text) + "\n")
+		b.WriteString("base64 -d <<'" + in.delimiter + "' | eval \"$" + textVar + "\"\n")
+		in.write(b)
+		b.WriteString(")\n")
+		return
 	}
-	b.WriteString("eval ")
-	b.WriteString(Quote(f.script.Text))
-	b.WriteString("\n)")
-	in.after(b)
+	b.WriteString("eval " + Quote(f.script.Text) + "\n)")
+	in.redirect(b)
 	b.WriteByte('\n')
-	in.bodyAfter(b)
+	in.write(b)
 }
+
+// textVar holds a text of ours where it cannot stand in its place.
+const textVar = "CVSPLAY_TEXT"
 
 // foreign gives a person's text a process of its own: its interpreter reads it from descriptor 3.
 func (f frame) foreign(b *bytes.Buffer) {
 	in, text := f.stdin(), heredoc{delimiter: nonce(), body: []byte(f.script.Text)}
-	in.before(b)
-	b.WriteString("(\n")
-	in.bodyBefore(b)
-	f.setting(b)
 	interpreter, option := f.shebang()
 	args := f.script.Args
 	if interpreter == "/bin/sh" && oversized(args) {
@@ -114,18 +113,36 @@ func (f frame) foreign(b *bytes.Buffer) {
 		text.body = append(line.Bytes(), text.body...)
 		args = nil
 	}
+	b.WriteString("(\n")
+	f.setting(b)
+	f.arguments(b, args)
+	if in.piped {
+		b.WriteString("base64 -d <<'" + in.delimiter + "' | ")
+	}
 	b.WriteString("exec " + Quote(interpreter))
 	if option != "" {
 		b.WriteString(" " + Quote(option))
 	}
 	b.WriteString(" /dev/fd/3")
-	words(b, args)
-	b.WriteString(" 3<<'" + text.delimiter + "'")
-	in.after(b)
-	b.WriteByte('\n')
+	if len(args) > 0 {
+		b.WriteString(` "$@"`)
+	}
+	if !in.piped {
+		in.redirect(b)
+	}
+	b.WriteString(" 3<<'" + text.delimiter + "'\n")
+	in.write(b)
 	text.write(b)
-	in.bodyAfter(b)
 	b.WriteString(")\n")
+}
+
+// arguments makes args the positional parameters.
+func (f frame) arguments(b *bytes.Buffer, args []string) {
+	if len(args) > 0 {
+		b.WriteString("set --")
+		words(b, args)
+		b.WriteByte('\n')
+	}
 }
 
 // setting writes what stands before a script of either kind: its mark, its directory, its environment.
@@ -197,32 +214,12 @@ func (f frame) stdin() stdin {
 	return stdin{heredoc: doc, piped: true}
 }
 
-func (s stdin) before(b *bytes.Buffer) {
-	if s.piped {
-		b.WriteString("base64 -d <<'" + s.delimiter + "' | ")
-	}
-}
-
-func (s stdin) bodyBefore(b *bytes.Buffer) {
-	if s.piped {
-		s.write(b)
-	}
-}
-
-// after redirects a command that would read the session's own program otherwise.
-func (s stdin) after(b *bytes.Buffer) {
-	switch {
-	case s.piped:
-	case s.delimiter == "":
+// redirect gives a command its standard input, unless that is a pipe; without it, the command would read the session's own program.
+func (s stdin) redirect(b *bytes.Buffer) {
+	if s.delimiter == "" {
 		b.WriteString(" </dev/null")
-	default:
+	} else {
 		b.WriteString(" <<'" + s.delimiter + "'")
-	}
-}
-
-func (s stdin) bodyAfter(b *bytes.Buffer) {
-	if !s.piped && s.delimiter != "" {
-		s.write(b)
 	}
 }
 
@@ -246,7 +243,11 @@ type heredoc struct {
 	body      []byte
 }
 
+// write writes the body and its end; nothing for no here-document at all.
 func (h heredoc) write(b *bytes.Buffer) {
+	if h.delimiter == "" {
+		return
+	}
 	b.Write(h.body)
 	if len(h.body) > 0 && h.body[len(h.body)-1] != '\n' {
 		b.WriteByte('\n')

@@ -26,6 +26,7 @@ type ContainerEngine struct {
 	mu         sync.Mutex
 	up         bool
 	tags       map[string]*labImage // docker.io/rocm/cvs:latest
+	daemon     *Process
 	digests    map[string]*labImage // docker.io/rocm/cvs@sha256:…
 	images     map[string]*labImage // by id
 	containers []*container         // oldest first
@@ -60,8 +61,9 @@ func (e *ContainerEngine) Start(h *Host) {
 	b.keep(b.fs.Mknod(dockerSocket, TypeSocket|0o660, 0, 0))
 	b.keep(b.fs.Chmod(dockerSocket, 0o660))
 	b.owned(dockerSocket, 0, dockerGroup)
+	daemon := h.world.Start(Launch{Argv: []string{"/usr/bin/dockerd", "-H", "fd://"}, Parent: 1, Idle: true})
 	e.mu.Lock()
-	e.up = true
+	e.up, e.daemon = true, daemon
 	again := slices.DeleteFunc(slices.Clone(e.containers), func(c *container) bool { return !c.restarts() })
 	e.mu.Unlock()
 	for _, c := range again {
@@ -73,12 +75,26 @@ func (e *ContainerEngine) Start(h *Host) {
 func (e *ContainerEngine) Stop(h *Host) {
 	e.mu.Lock()
 	e.up = false
-	all := slices.Clone(e.containers)
+	all, daemon := slices.Clone(e.containers), e.daemon
 	e.mu.Unlock()
+	if daemon != nil {
+		daemon.finish(exitStatus{signal: SIGTERM})
+	}
 	for _, c := range all {
 		c.end(SIGKILL, byEngine)
 	}
 	_ = h.FS().Remove(dockerSocket)
+}
+
+// control is systemctl's hand on the engine.
+func (e *ContainerEngine) control(verb string) int {
+	if verb != "start" {
+		e.Stop(e.host)
+	}
+	if verb != "stop" && !e.running() {
+		e.Start(e.host)
+	}
+	return 0
 }
 
 // preload gives the host the odd image where a fault says that it has one.
@@ -104,7 +120,7 @@ func (e *ContainerEngine) preload() {
 func (e *ContainerEngine) running() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.up
+	return e.up && e.daemon.alive()
 }
 
 // store keeps an image. The caller holds mu, or is alone.
@@ -119,7 +135,7 @@ func (e *ContainerEngine) pull(ref imageRef) (*labImage, error) {
 	if err := e.host.faults.guard(dockerStore+"/image", true); err != nil {
 		return nil, daemonError("write " + dockerStore + "/tmp/GetImageBlob: " + strings.ToLower(strerror(err)))
 	}
-	img := lib.find(ref, e.host.spec.Arch)
+	img := lib.find(e.host.lab.catalogued(ref), e.host.spec.Arch)
 	if img == nil {
 		return nil, e.unknownImage(lib, ref)
 	}
@@ -136,6 +152,7 @@ func (e *ContainerEngine) pull(ref imageRef) (*labImage, error) {
 }
 
 func (e *ContainerEngine) unknownImage(lib *imageLibrary, ref imageRef) error {
+	ref = e.host.lab.catalogued(ref)
 	for _, img := range lib.images {
 		if img.entry.Repository == ref.repository() {
 			what := orDefault(ref.digest, ref.tag)

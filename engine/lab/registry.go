@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -26,7 +27,7 @@ type labRegistry struct {
 	domains map[string]http.Handler // docker.io → the registry that answers for it
 
 	listen  sync.Once
-	address string
+	address atomic.Pointer[string] // where it listens on loopback; nil: nowhere
 }
 
 // dockerDomains are the names under which Docker Hub is asked.
@@ -133,7 +134,8 @@ func (l *Lab) Registry() (string, error) {
 		if listener, r.err = net.Listen("tcp", "127.0.0.1:0"); r.err != nil {
 			return
 		}
-		r.address = listener.Addr().String()
+		address := listener.Addr().String()
+		r.address.Store(&address)
 		server := &http.Server{Handler: domains["docker.io"]}
 		context.AfterFunc(l.ctx, func() { _ = server.Close() })
 		l.wg.Go(func() {
@@ -142,5 +144,16 @@ func (l *Lab) Registry() (string, error) {
 			}
 		})
 	})
-	return r.address, r.err
+	if r.err != nil {
+		return "", r.err
+	}
+	return *r.address.Load(), nil
+}
+
+// catalogued is the reference under which the catalogue has an image: on loopback, the lab's registry stands for Docker Hub.
+func (l *Lab) catalogued(ref imageRef) imageRef {
+	if address := l.registry.address.Load(); address != nil && ref.domain == *address {
+		ref.domain = "docker.io"
+	}
+	return ref
 }

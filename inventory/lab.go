@@ -3,7 +3,6 @@ package inventory
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -88,10 +87,7 @@ func (s Lab) Open(_ context.Context, block SourceBlock) (Found, hcl.Diagnostics)
 	if err != nil {
 		return Found{}, hcl.Diagnostics{problem(block.DeclRange, "Lab not started", "The simulated hosts could not be started: %s.", err)}
 	}
-	found.Close = l.Close
-	if images, ok := any(l).(imageServer); ok {
-		found.Registry = images.RegistryTransport()
-	}
+	found.Close, found.Registry = l.Close, l.RegistryTransport()
 	for _, h := range l.Hosts() {
 		found.Hosts = append(found.Hosts, FoundHost{Name: h.Name(), Groups: b.groups, Host: Host{
 			Address: h.Address(),
@@ -99,11 +95,6 @@ func (s Lab) Open(_ context.Context, block SourceBlock) (Found, hcl.Diagnostics)
 		}})
 	}
 	return found, b.args.diags
-}
-
-// An imageServer answers for the images of a lab.
-type imageServer interface {
-	RegistryTransport() http.RoundTripper
 }
 
 // knownHost is the one line of known_hosts that a host needs: with all of them in every host, reading them would be quadratic.

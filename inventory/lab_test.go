@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -90,6 +91,17 @@ defaults {
 	}
 	if !inv.Simulated || first.SSH.UserConfig || bytes.Count(first.SSH.KnownHosts, []byte("\n")) != 1 {
 		t.Errorf("simulated %v, settings %+v", inv.Simulated, first.SSH)
+	}
+	if inv.Registry == nil {
+		t.Fatal("no registry")
+	}
+	answer, err := (&http.Client{Transport: inv.Registry}).Get("https://registry-1.docker.io/v2/rocm/cvs/manifests/latest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK || answer.Header.Get("Docker-Content-Digest") == "" {
+		t.Errorf("the lab's image of the shipped playbook: %s", answer.Status)
 	}
 	if err := inv.Close(); err != nil {
 		t.Error(err)

@@ -63,7 +63,8 @@ func recode(data []byte, decompress bool) ([]byte, error) {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	_, err := w.Write(data)
-	return b.Bytes(), errors.Join(err, w.Close())
+	err = errors.Join(err, w.Close())
+	return b.Bytes(), err
 }
 
 func (c *cmdline) gzipWrite(name string, data []byte) error {

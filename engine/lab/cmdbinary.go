@@ -16,7 +16,7 @@ import (
 func binaryCommands() map[string]Command {
 	return map[string]Command{
 		"base64":  command("d,decode w,wrap= i,ignore-garbage", 1, base64Command),
-		"od":      command("A,address-radix= t,format= v,output-duplicates N,read-bytes= j,skip-bytes= c x b d o w,width? a", 1, odCommand),
+		"od":      command("A,address-radix= t,format= v,output-duplicates N,read-bytes= j,skip-bytes= c x b d o w,width! a", 1, odCommand),
 		"hexdump": command("C,canonical v n,length= s,skip= e=", 1, hexdumpCommand),
 		"xxd":     command("p,ps,plain r l= c=", 1, xxdCommand),
 		"dd":      command("", 1, ddCommand),

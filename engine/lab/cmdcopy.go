@@ -18,10 +18,12 @@ func (c *cmdline) targets() (sources []string, dests []string, ok bool) {
 	if dir == "" {
 		if len(args) == 0 {
 			c.p.Errorf("missing file operand")
+			c.tryHelp()
 			return nil, nil, false
 		}
 		if len(args) == 1 {
 			c.p.Errorf("missing destination file operand after %s", gnuQuote(args[0]))
+			c.tryHelp()
 			return nil, nil, false
 		}
 		last := args[len(args)-1]

@@ -2,8 +2,10 @@ package lab
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -149,7 +151,11 @@ func mkdirCommand(c *cmdline) int {
 				continue
 			}
 			if err := c.mkParents(v, path); err != nil {
-				c.p.Errorf("cannot create directory %s: %s", gnuQuote(path), strerror(err))
+				at := path
+				if pe, ok := errors.AsType[*fs.PathError](err); ok {
+					at = pe.Path
+				}
+				c.p.Errorf("cannot create directory %s: %s", gnuQuote(at), strerror(err))
 				code = 1
 				continue
 			}
@@ -175,7 +181,13 @@ func (c *cmdline) mkParents(v view, path string) error {
 	if i <= 0 {
 		return nil
 	}
-	return v.mkdirAll(parent[:i], 0o777)
+	err := v.mkdirAll(parent[:i], 0o777)
+	if reason2(err) == syscall.EEXIST { // a file where a directory should be
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			return pathError("mkdir", pe.Path, syscall.ENOTDIR)
+		}
+	}
+	return err
 }
 
 func rmdirCommand(c *cmdline) int {
@@ -294,6 +306,7 @@ func (c *cmdline) remove(v view, path string) bool {
 func touchCommand(c *cmdline) int {
 	if len(c.args) == 0 {
 		c.p.Errorf("missing file operand")
+		c.tryHelp()
 		return 1
 	}
 	v := c.p.view()

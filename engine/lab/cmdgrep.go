@@ -152,7 +152,6 @@ func (g *grep) path(path string, recursive bool) {
 	if err == nil && info.IsDir() {
 		if !recursive {
 			g.complain("%s: Is a directory", path)
-			g.trouble = false
 			return
 		}
 		entries, err := c.p.view().readDir(path)
@@ -260,7 +259,7 @@ func (g *grep) search(name string, r io.Reader) {
 	}
 	g.summary(&out, name, count)
 	if binary && count > 0 && !c.has("q") && !c.has("c") && !c.has("l") && !c.has("L") && !c.has("I") && !c.has("o") {
-		fmt.Fprintf(&out, "grep: %s: binary file matches\n", name)
+		c.p.Errorf("%s: binary file matches", name)
 	}
 	_, _ = c.p.Stdout().Write(out.Bytes())
 }

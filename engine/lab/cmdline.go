@@ -15,6 +15,7 @@ const (
 	optFlag optionKind = iota
 	optValue
 	optMaybe // a value only when it is attached: --color[=when]
+	optShort // the same for the short form too: -i[.bak]
 )
 
 // cmdline is a parsed command line. Options go by the first of their names.
@@ -50,7 +51,7 @@ func (c *cmdline) lastOf(names ...string) string {
 }
 
 // grammar is what options a program has. The text form is words of names separated by commas, the short ones first:
-// "n,lines= q,quiet color?"; = takes a value, ? may have one attached. A + in front of all stops at the first operand,
+// "n,lines= q,quiet color? i,in-place!"; = takes a value, ? may have one attached, ! in the short form too. A + in front of all stops at the first operand,
 // as it does for programs that run others.
 type grammar struct {
 	names map[string]string
@@ -71,8 +72,10 @@ func parseGrammar(spec string) grammar {
 			kind = optValue
 		case '?':
 			kind = optMaybe
+		case '!':
+			kind = optShort
 		}
-		word = strings.TrimRight(word, "=?")
+		word = strings.TrimRight(word, "=?!")
 		names := strings.Split(word, ",")
 		for _, n := range names {
 			g.names[n] = names[0]
@@ -166,11 +169,13 @@ func (c *cmdline) short(g grammar, arg string, rest []string) ([]string, bool) {
 			c.p.Errorf("invalid option -- '%c'", arg[i])
 			return rest, false
 		}
-		if g.kinds[first] != optValue {
+		switch kind := g.kinds[first]; {
+		case kind == optShort:
+			c.put(first, arg[i+1:])
+			return rest, true
+		case kind != optValue:
 			c.put(first, "")
 			continue
-		}
-		switch {
 		case i+1 < len(arg):
 			c.put(first, arg[i+1:])
 		case len(rest) > 0:
@@ -206,20 +211,37 @@ func (c *cmdline) need(n int) bool {
 	} else {
 		c.p.Errorf("missing operand after %s", gnuQuote(c.args[len(c.args)-1]))
 	}
-	fmt.Fprintf(c.p.Stderr(), "Try '%s --help' for more information.\n", c.p.name())
+	c.tryHelp()
 	return false
+}
+
+func (c *cmdline) tryHelp() {
+	fmt.Fprintf(c.p.Stderr(), "Try '%s --help' for more information.\n", c.p.name())
 }
 
 // gnuQuote quotes a name for a message, as coreutils does in the C locale.
 func gnuQuote(s string) string {
-	if !strings.ContainsAny(s, "'\n\t\x1b") {
-		return "'" + s + "'"
+	return shellEscapeQuote(s)
+}
+
+// gnuName is a name as cat and others show it: quoted only where a shell would need it.
+func gnuName(s string) string {
+	plain := s != "" && strings.IndexByte("#~", s[0]) < 0
+	for i := 0; plain && i < len(s); i++ {
+		plain = s[i] > ' ' && s[i] < 0x7f && strings.IndexByte("!\"$&'()*;<=>?[\\^`|", s[i]) < 0
+	}
+	if plain {
+		return s
 	}
 	return shellEscapeQuote(s)
 }
 
 // shellEscapeQuote is coreutils' shell-escape-always style.
 func shellEscapeQuote(s string) string {
+	control := strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+	if strings.Contains(s, "'") && !control && !strings.ContainsAny(s, "\"$`\\") {
+		return `"` + s + `"`
+	}
 	var b strings.Builder
 	b.WriteByte('\'')
 	for i := 0; i < len(s); i++ {
@@ -249,11 +271,25 @@ func (c *cmdline) inputs(visit func(name string, r io.Reader) error) int {
 	code := 0
 	for _, name := range names {
 		if err := c.input(name, visit); err != nil {
-			c.p.Errorf("%s: %s", name, strerror(err))
+			c.cannotRead(name, err)
 			code = 1
 		}
 	}
 	return code
+}
+
+// cannotRead says so in the program's own words.
+func (c *cmdline) cannotRead(name string, err error) {
+	switch c.p.name() {
+	case "head", "tail":
+		c.p.Errorf("cannot open %s for reading: %s", gnuQuote(name), strerror(err))
+	case "sed":
+		c.p.Errorf("can't read %s: %s", name, strerror(err))
+	case "sort":
+		c.p.Errorf("cannot read: %s: %s", name, strerror(err))
+	default:
+		c.p.Errorf("%s: %s", gnuName(name), strerror(err))
+	}
 }
 
 func (c *cmdline) input(name string, visit func(name string, r io.Reader) error) error {

@@ -12,7 +12,7 @@ import (
 
 // sedCommands is sed: addresses, s y d D p P q Q a i c = n N g G h H x b t l : { } r w, -n -e -f -E -i -s -z.
 func sedCommands() map[string]Command {
-	return map[string]Command{"sed": command("n,quiet,silent e,expression= f,file= E,r,regexp-extended i,in-place? s,separate z,null-data u,unbuffered posix", 1, sedCommand)}
+	return map[string]Command{"sed": command("n,quiet,silent e,expression= f,file= E,r,regexp-extended i,in-place! s,separate z,null-data u,unbuffered posix", 1, sedCommand)}
 }
 
 // sedAddress selects lines.
@@ -253,7 +253,7 @@ func (s *sed) selects(op *sedOp) bool {
 			op.inRange = false
 		}
 		return true
-	case op.from.matches(s) || (op.from.line == 0 && op.from.re == nil && !op.from.last && s.number == 1):
+	case op.from.matches(s):
 		op.endLine = 0
 		switch {
 		case op.to.plus:

@@ -120,7 +120,7 @@ func sleepCommand(_ context.Context, p *Process, argv []string) int {
 }
 
 func dateCommand(_ context.Context, p *Process, argv []string) int {
-	c, ok := parse(p, argv, "u,utc,universal d,date= r,reference= R,rfc-email I,iso-8601? rfc-3339= s,set=")
+	c, ok := parse(p, argv, "u,utc,universal d,date= r,reference= R,rfc-email I,iso-8601! rfc-3339= s,set=")
 	if !ok {
 		return 1
 	}
@@ -345,6 +345,9 @@ func systemctlCommand(c *cmdline) int {
 	if c.p.world.name != "" {
 		fmt.Fprintln(c.p.Stderr(), "System has not been booted with systemd as init system (PID 1). Can't operate.\nFailed to connect to bus: Host is down")
 		return 1
+	}
+	if unit == "docker" && slices.Contains([]string{"start", "stop", "restart"}, verb) {
+		return c.p.Host().Containers().control(verb)
 	}
 	running := c.p.world.unitRuns(unit)
 	switch verb {

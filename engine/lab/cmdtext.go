@@ -409,6 +409,7 @@ func cutCommand(c *cmdline) int {
 	kind := c.lastOf("f", "c", "b")
 	if kind == "" {
 		c.p.Errorf("you must specify a list of bytes, characters, or fields")
+		c.tryHelp()
 		return 1
 	}
 	list, ok := parseRanges(c.last(kind, ""))

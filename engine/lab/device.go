@@ -55,24 +55,25 @@ func (v view) device(n *inode, path string) (stream, error) {
 	return nullDevice{}, nil // a GPU or an adapter that nobody talks to
 }
 
-// dynamicFile is an open file whose content was made when it was opened.
+// dynamicFile is an open file whose content is made when it is first read.
 type dynamicFile struct {
 	proc *Process
 	dyn  *dynamic
 	data []byte
 	off  int
 	got  []byte
+	full bool // data is there
 }
 
 func newDynamicFile(p *Process, d *dynamic) *dynamicFile {
-	f := &dynamicFile{proc: p, dyn: d}
-	if d.read != nil {
-		f.data = d.read(p)
-	}
-	return f
+	return &dynamicFile{proc: p, dyn: d}
 }
 
 func (f *dynamicFile) read(_ context.Context, p []byte) (int, error) {
+	if !f.full && f.dyn.read != nil {
+		f.data = f.dyn.read(f.proc)
+	}
+	f.full = true
 	if f.off >= len(f.data) {
 		return 0, io.EOF
 	}

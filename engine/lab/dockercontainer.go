@@ -70,6 +70,16 @@ type container struct {
 	log       *logTail
 }
 
+// alive tells whether a process has not ended.
+func (p *Process) alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // why says on whose behalf a container ends.
 type why bool
 
@@ -433,9 +443,12 @@ func (c *container) end(sig Signal, on why) {
 	e := c.engine
 	e.mu.Lock()
 	main, state := c.main, c.state
-	c.halted = bool(on)
+	active := state == stateRunning || state == statePaused
+	if active {
+		c.halted = bool(on)
+	}
 	e.mu.Unlock()
-	if state != stateRunning && state != statePaused {
+	if !active {
 		return
 	}
 	c.ended(main, 128+int(sig))

@@ -210,7 +210,7 @@ func (img *labImage) root(l *Lab) (*FS, error) {
 		}
 		b.file("/.dockerenv", 0o755, "")
 		var there []string
-		for _, p := range img.entry.Packages {
+		for _, p := range append([]string{"coreutils", "dash", "bash", "tar", "ca-certificates"}, img.entry.Packages...) {
 			if _, ok := l.packages[p]; ok {
 				there = append(there, p)
 			}

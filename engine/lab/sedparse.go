@@ -184,6 +184,7 @@ func (p *sedParser) op() (*sedOp, error) {
 			return nil, errors.New("unexpected `,'")
 		}
 		op.to.plus = plus
+		op.inRange = op.from.line == 0 && op.from.re == nil && !op.from.last && op.to.re != nil // 0,/re/ looks at the first line too
 	}
 	p.skip(" \t")
 	for p.peek() == '!' {

@@ -468,7 +468,7 @@ func (sh *shell) commandBuiltin(args []string) int {
 		if run, ok := sh.builtin(args[0]); ok {
 			return run(args)
 		}
-		sh.program(args, 0)
+		sh.program(args, nil, 0)
 		return sh.status
 	}
 	status := 0

@@ -53,9 +53,14 @@ func (r *redirection) settle() {
 // redirect carries out redirections on the shell's own descriptors. The result has to be undone or settled, also after
 // an error.
 func (sh *shell) redirect(list []*syntax.Redirect) (*redirection, error) {
-	r := &redirection{p: sh.p}
+	return sh.redirectIn(sh.p, list)
+}
+
+// redirectIn carries them out on the descriptors of another process: a child that is about to run a program.
+func (sh *shell) redirectIn(p *Process, list []*syntax.Redirect) (*redirection, error) {
+	r := &redirection{p: p}
 	for _, rd := range list {
-		if err := sh.redirectOne(rd, r.put); err != nil {
+		if err := sh.redirectOne(p, rd, r.put); err != nil {
 			return r, err
 		}
 	}
@@ -71,7 +76,7 @@ func defaultFD(op syntax.RedirOperator) int {
 	return 1
 }
 
-func (sh *shell) redirectOne(rd *syntax.Redirect, put func(int, *descriptor)) error {
+func (sh *shell) redirectOne(p *Process, rd *syntax.Redirect, put func(int, *descriptor)) error {
 	n := defaultFD(rd.Op)
 	if rd.N != nil {
 		var err error
@@ -88,13 +93,13 @@ func (sh *shell) redirectOne(rd *syntax.Redirect, put func(int, *descriptor)) er
 		put(n, newHereDocument([]byte(text)))
 		return nil
 	case syntax.DplIn, syntax.DplOut:
-		return sh.duplicate(rd, n, put)
+		return sh.duplicate(p, rd, n, put)
 	}
 	path, err := sh.word(rd.Word)
 	if err != nil {
 		return err
 	}
-	d, err := sh.openRedirect(rd.Op, path)
+	d, err := sh.openRedirect(p, rd.Op, path)
 	if err != nil {
 		return err
 	}
@@ -105,7 +110,7 @@ func (sh *shell) redirectOne(rd *syntax.Redirect, put func(int, *descriptor)) er
 	return nil
 }
 
-func (sh *shell) openRedirect(op syntax.RedirOperator, path string) (*descriptor, error) {
+func (sh *shell) openRedirect(p *Process, op syntax.RedirOperator, path string) (*descriptor, error) {
 	flags := os.O_RDONLY
 	verb := "open"
 	switch op {
@@ -117,14 +122,14 @@ func (sh *shell) openRedirect(op syntax.RedirOperator, path string) (*descriptor
 	case syntax.RdrOut, syntax.RdrClob, syntax.RdrAll:
 		flags, verb = os.O_WRONLY|os.O_CREATE|os.O_TRUNC, "create"
 		if op == syntax.RdrOut && sh.opts.noclobber {
-			if info, err := sh.p.Stat(path); err == nil && info.Bits.IsRegular() {
+			if info, err := p.Stat(path); err == nil && info.Bits.IsRegular() {
 				return nil, failure("cannot create %s: File exists", path)
 			}
 		}
 	default:
 		return nil, failure("Syntax error: unsupported redirection")
 	}
-	d, err := sh.p.openFile(path, flags, 0o666)
+	d, err := p.openFile(path, flags, 0o666)
 	if err != nil {
 		text := openText(err)
 		if verb == "create" && errors.Is(err, syscall.ENOENT) {
@@ -143,7 +148,7 @@ func openText(err error) string {
 	return strerror(err)
 }
 
-func (sh *shell) duplicate(rd *syntax.Redirect, n int, put func(int, *descriptor)) error {
+func (sh *shell) duplicate(p *Process, rd *syntax.Redirect, n int, put func(int, *descriptor)) error {
 	arg, err := sh.word(rd.Word)
 	if err != nil {
 		return err
@@ -156,7 +161,7 @@ func (sh *shell) duplicate(rd *syntax.Redirect, n int, put func(int, *descriptor
 	if err != nil {
 		return failure("Syntax error: Bad fd number")
 	}
-	d := sh.p.fd(from)
+	d := p.fd(from)
 	if d == nil {
 		return failure("%d: Bad file descriptor", from)
 	}

@@ -392,6 +392,12 @@ func (sh *shell) call(cm *syntax.CallExpr, redirs []*syntax.Redirect, fl runFlag
 	if len(args) > 0 {
 		name = args[0]
 	}
+	if _, builtin := sh.builtin(name); name != "" && !builtin && sh.funcs[name] == nil {
+		sh.trace(cm, args)
+		sh.withAssigned(cm.Assigns, func() { sh.program(args, redirs, fl) })
+		sh.check(fl)
+		return
+	}
 	moved, err := sh.redirect(redirs)
 	if err != nil {
 		moved.undo()
@@ -485,7 +491,7 @@ func (sh *shell) assign(list []*syntax.Assign, undo map[string]*variable) bool {
 // simple runs a command that has a name.
 func (sh *shell) simple(assigns []*syntax.Assign, args []string, fl runFlags) {
 	name := args[0]
-	run, builtin := sh.builtin(name)
+	run, _ := sh.builtin(name)
 	body := sh.funcs[name]
 	sh.context = fl & tested
 	if specialBuiltin(name) && body == nil {
@@ -494,6 +500,17 @@ func (sh *shell) simple(assigns []*syntax.Assign, args []string, fl runFlags) {
 		}
 		return
 	}
+	sh.withAssigned(assigns, func() {
+		if body != nil {
+			sh.function(body, args, fl)
+		} else {
+			sh.status = run(args)
+		}
+	})
+}
+
+// withAssigned runs a command with the assignments before it, which are gone afterwards.
+func (sh *shell) withAssigned(assigns []*syntax.Assign, run func()) {
 	undo := map[string]*variable{}
 	defer func() { sh.restore(undo) }()
 	if !sh.assign(assigns, undo) {
@@ -502,14 +519,7 @@ func (sh *shell) simple(assigns []*syntax.Assign, args []string, fl runFlags) {
 	for _, as := range assigns {
 		sh.vars[as.Name.Value].exported = true
 	}
-	switch {
-	case body != nil:
-		sh.function(body, args, fl)
-	case builtin:
-		sh.status = run(args)
-	default:
-		sh.program(args, fl)
-	}
+	run()
 }
 
 func (sh *shell) function(body *syntax.Stmt, args []string, fl runFlags) {
@@ -531,44 +541,69 @@ func (sh *shell) function(body *syntax.Stmt, args []string, fl runFlags) {
 	}
 }
 
-// program runs a program of the file system.
-func (sh *shell) program(args []string, fl runFlags) {
-	path, err := sh.p.lookPath(args[0], sh.value("PATH"))
-	if err == nil {
-		err = sh.p.view().executable(path)
-	}
-	if err != nil {
-		sh.status = sh.notFound(args[0], err)
-		return
-	}
+// program runs a program of the file system, in a child or, where nothing follows, in the shell's place.
+func (sh *shell) program(args []string, redirs []*syntax.Redirect, fl runFlags) {
 	env := sh.environ()
-	if fl&lastCommand != 0 && !sh.trapped() {
-		sh.p.mu.Lock()
-		sh.p.env = env
-		sh.p.mu.Unlock()
-		sh.exitWith(sh.launch(sh.p, path, args))
+	who := &launcher{arg0: sh.arg0, line: sh.line, path: sh.value("PATH")}
+	c := sh.p
+	inPlace := fl&lastCommand != 0 && !sh.trapped()
+	if inPlace {
+		c.mu.Lock()
+		c.env = env
+		c.mu.Unlock()
+	} else {
+		c = sh.p.fork(spawn{env: env})
+	}
+	moved, err := sh.redirectIn(c, redirs)
+	moved.settle()
+	if err != nil {
+		who.errorf(c, "%v", err)
+		if !inPlace {
+			c.finish(exitStatus{code: 2})
+		}
+		sh.status = 2
+		if inPlace {
+			sh.exitWith(2)
+		}
 		return
 	}
-	c := sh.p.fork(spawn{env: env})
-	c.run(func(c *Process) int { return sh.launch(c, path, args) })
+	if inPlace {
+		sh.exitWith(who.run(c, args))
+		return
+	}
+	c.run(func(c *Process) int { return who.run(c, args) })
 	sh.status = sh.foreground(c)
 }
 
-// launch is execve and what a shell says when it fails.
-func (sh *shell) launch(p *Process, path string, args []string) int {
-	img, err := p.load(path, args)
-	if err != nil {
-		return (&shell{p: p, arg0: sh.arg0, line: sh.line}).notFound(args[0], err)
-	}
-	return p.become(path, img)
+// launcher is what a shell gives a child on its way: nothing of the shell itself, which goes on.
+type launcher struct {
+	arg0 string
+	line int
+	path string // to look programs up
 }
 
-func (sh *shell) notFound(name string, err error) int {
-	if reason(err) == syscall.ENOENT {
-		sh.errorf("%s: not found", name)
+func (l *launcher) errorf(p *Process, format string, args ...any) {
+	fmt.Fprintf(p.Stderr(), "%s: %d: %s\n", l.arg0, l.line, fmt.Sprintf(format, args...))
+}
+
+// run finds a program and runs it in a process, or says what a shell says.
+func (l *launcher) run(p *Process, args []string) int {
+	path, err := p.lookPath(args[0], l.path)
+	if err == nil {
+		err = p.view().executable(path)
+	}
+	var img image
+	if err == nil {
+		img, err = p.load(path, args)
+	}
+	switch {
+	case err == nil:
+		return p.become(path, img)
+	case reason(err) == syscall.ENOENT:
+		l.errorf(p, "%s: not found", args[0])
 		return 127
 	}
-	sh.errorf("%s: %s", name, strerror(err))
+	l.errorf(p, "%s: %s", args[0], strerror(err))
 	return 126
 }
 
@@ -588,15 +623,6 @@ func (sh *shell) exec(assigns []*syntax.Assign, args []string, moved *redirectio
 	for _, as := range assigns {
 		sh.vars[as.Name.Value].exported = true
 	}
-	path, err := sh.p.lookPath(args[0], sh.value("PATH"))
-	if err == nil {
-		err = sh.p.view().executable(path)
-	}
-	if err != nil {
-		code := sh.notFound(args[0], err)
-		sh.exitWith(code)
-		return
-	}
 	env := sh.environ()
 	sh.p.mu.Lock()
 	sh.p.env = env
@@ -604,7 +630,8 @@ func (sh *shell) exec(assigns []*syntax.Assign, args []string, moved *redirectio
 	sh.trapMu.Lock()
 	clear(sh.traps) // a program that takes the shell's place has no traps, the EXIT one included
 	sh.trapMu.Unlock()
-	sh.exitWith(sh.launch(sh.p, path, args))
+	who := &launcher{arg0: sh.arg0, line: sh.line, path: sh.value("PATH")}
+	sh.exitWith(who.run(sh.p, args))
 }
 
 func (sh *shell) trace(cm *syntax.CallExpr, args []string) {

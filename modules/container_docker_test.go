@@ -28,12 +28,10 @@ import (
 // realEngine is the Docker Engine of this machine with a registry of the test's own. All hosts of a test are on it, each with
 // another container name.
 type realEngine struct {
-	t        *testing.T
+	containerBench
 	registry string
 	prefix   string
 	digest   string // of IMAGE:1
-	run      string
-	past     map[string][]engine.Outcome
 }
 
 func newRealEngine(t *testing.T) *realEngine {
@@ -43,9 +41,10 @@ func newRealEngine(t *testing.T) *realEngine {
 	server := httptest.NewServer(ggcrregistry.New(ggcrregistry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
 	e := &realEngine{
-		t: t, registry: strings.TrimPrefix(server.URL, "http://"), prefix: fmt.Sprintf("cvsplaytest%d", time.Now().UnixNano()),
-		run: "run-1", past: map[string][]engine.Outcome{},
+		containerBench: containerBench{t: t, run: "run-1", past: map[string][]engine.Outcome{}},
+		registry:       strings.TrimPrefix(server.URL, "http://"), prefix: fmt.Sprintf("cvsplaytest%d", time.Now().UnixNano()),
 	}
+	e.ask = func(_ string, q engine.Question) engine.Answer { return e.here(q) }
 	e.digest = e.push("1", "one")
 	t.Cleanup(func() {
 		e.docker("sh", "-c", "docker ps -aq --filter name=^/"+e.prefix+" | xargs -r docker rm -f; docker images -q "+e.repo()+" | sort -u | xargs -r docker rmi -f")
@@ -145,8 +144,8 @@ func busyboxRoot(t *testing.T, content string) []byte {
 	return b.Bytes()
 }
 
-// ask runs a shell text on this machine.
-func (e *realEngine) ask(q engine.Question) engine.Answer {
+// here runs a shell text on this machine.
+func (e *realEngine) here(q engine.Question) engine.Answer {
 	sh := q.(engine.Shell)
 	cmd := exec.CommandContext(e.t.Context(), "/bin/sh", append([]string{"-c", sh.Text, "sh"}, sh.Args...)...)
 	cmd.Stdin = bytes.NewReader(sh.Stdin)
@@ -165,91 +164,6 @@ func (e *realEngine) args(host string, edit func(*containerArgs)) containerArgs 
 		a.Image = e.repo() + ":1"
 	}
 	return a
-}
-
-// ensure runs the step on hosts, and gives each one's end as text.
-func (e *realEngine) ensure(hosts map[string]containerArgs) (ends map[string]string, transcript string) {
-	e.t.Helper()
-	names := make(map[string]bool)
-	for h := range hosts {
-		names[h] = true
-		e.past[h] = nil
-	}
-	for range 12 {
-		var all []engine.On[containerArgs]
-		for _, h := range sortedKeys(names) {
-			on := engine.On[containerArgs]{Args: hosts[h], Seen: engine.Seen{Host: h, Run: e.run, Reach: engine.Reached, Past: e.past[h]}}
-			for _, q := range hosts[h].Ask() {
-				on.Answers = append(on.Answers, e.ask(q))
-			}
-			all = append(all, on)
-		}
-		decisions := decideContainers(all)
-		for i, d := range decisions {
-			if more, ok := d.(engine.More); ok {
-				for _, q := range more.Ask {
-					all[i].Answers = append(all[i].Answers, e.ask(q))
-				}
-				decisions = decideContainers(all)
-			}
-		}
-		working := false
-		for i, d := range decisions {
-			if act, ok := d.(engine.Act); ok {
-				working = true
-				transcript += all[i].Host + ": " + decisionText(act) + "\n"
-				e.act(all[i].Host, act)
-			}
-		}
-		if !working {
-			ends = map[string]string{}
-			for i, d := range decisions {
-				ends[all[i].Host] = decisionText(d)
-			}
-			return ends, transcript
-		}
-	}
-	e.t.Fatalf("no end:\n%s", transcript)
-	return nil, ""
-}
-
-func (e *realEngine) act(host string, act engine.Act) {
-	for _, c := range act.Changes {
-		if len(c.Do) == 0 {
-			continue
-		}
-		o := engine.Outcome{What: c.What, OK: true}
-		for _, do := range c.Do {
-			a := engine.Answer{}
-			if o.OK {
-				a = e.ask(do.(engine.Shell))
-				o.OK = a.Code == 0
-				o.Why = a.Stderr.String()
-			}
-			o.Answers = append(o.Answers, a)
-		}
-		e.past[host] = append(e.past[host], o)
-		if !o.OK {
-			return
-		}
-	}
-}
-
-// remove does what the end of the run owes.
-func (e *realEngine) remove(a containerAbsentArgs) string {
-	var past []engine.Outcome
-	for range 4 {
-		seen := engine.Seen{Host: "n1", Run: e.run, Reach: engine.Reached, Past: past, Answers: []engine.Answer{e.ask(a.Ask()[0])}}
-		d := decideContainerAbsent(a, seen)
-		act, ok := d.(engine.Act)
-		if !ok {
-			return decisionText(d)
-		}
-		for _, c := range act.Changes {
-			past = append(past, engine.Outcome{What: c.What, OK: true, Answers: []engine.Answer{e.ask(c.Do[0].(engine.Shell))}})
-		}
-	}
-	return "no end"
 }
 
 func (e *realEngine) exec(host string, argv ...string) string {
@@ -311,7 +225,7 @@ func TestContainerOnRealEngine(t *testing.T) {
 
 	// Without the fast path every field is compared, and all are as declared.
 	for h, a := range declared(same) {
-		facts, err := readContainerFacts(e.ask(a.Ask()[0]))
+		facts, err := readContainerFacts(e.here(a.Ask()[0]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -333,13 +247,13 @@ func TestContainerOnRealEngine(t *testing.T) {
 
 	// A foreign container is not removed; one of ours is, and only once.
 	e.docker("docker", "run", "-d", "--name", e.prefix+"-foreign", e.repo()+":1", "sleep", "infinity")
-	got := e.remove(containerAbsentArgs{Name: e.prefix + "-foreign", Runtime: engine.AutoRuntime})
+	got := e.remove("a", containerAbsentArgs{Name: e.prefix + "-foreign", Runtime: engine.AutoRuntime})
 	if !strings.HasPrefix(got, "refused: container "+e.prefix+"-foreign") {
 		t.Error(got)
 	}
-	expect(t, "of another run", e.remove(containerAbsentArgs{Name: e.prefix + "-a", Run: "run-2"}), "done")
-	expect(t, "absent", e.remove(containerAbsentArgs{Name: e.prefix + "-a", Run: e.run}), "done")
-	expect(t, "adopted", e.remove(containerAbsentArgs{Name: e.prefix + "-foreign", Adopt: true}), "done")
+	expect(t, "of another run", e.remove("a", containerAbsentArgs{Name: e.prefix + "-a", Run: "run-2"}), "done")
+	expect(t, "absent", e.remove("a", containerAbsentArgs{Name: e.prefix + "-a", Run: e.run}), "done")
+	expect(t, "adopted", e.remove("a", containerAbsentArgs{Name: e.prefix + "-foreign", Adopt: true}), "done")
 	expect(t, "left", e.docker("docker", "ps", "-a", "--filter", "name=^/"+e.prefix, "--format", "{{.Names}}"), e.prefix+"-b")
 }
 

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
 )
 
 // fakeRuntime makes a folder for PATH with the tools that our texts use, and a docker command with this body.
@@ -26,3 +28,8 @@ func fakeRuntime(t *testing.T, body string) string {
 	}
 	return bin
 }
+
+// noKeychain keeps the tests from the docker configuration of whoever runs them.
+type noKeychain struct{}
+
+func (noKeychain) Resolve(authn.Resource) (authn.Authenticator, error) { return authn.Anonymous, nil }

@@ -2,7 +2,7 @@ package lab
 
 import (
 	"bytes"
-	"strings"
+	"strconv"
 	"testing"
 	"time"
 
@@ -66,7 +66,7 @@ func tryDial(h *Host, user string) (*ssh.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ssh.Dial("tcp", h.Address()+":"+strings.TrimSpace(portText(h)), &ssh.ClientConfig{
+	return ssh.Dial("tcp", h.Address()+":"+portOf(h), &ssh.ClientConfig{
 		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.FixedHostKey(h.HostKey()), Timeout: 10 * time.Second,
 	})
 }
@@ -95,3 +95,5 @@ func TestLogin(t *testing.T) {
 		t.Fatalf("%q %v", out, err)
 	}
 }
+
+func portOf(h *Host) string { return strconv.Itoa(h.Port()) }

@@ -58,7 +58,7 @@ func standardPackages() []Package {
 
 // basePackages are installed on every host.
 func basePackages() []string {
-	return []string{"coreutils", "dash", "bash", "sudo", "tar", "ca-certificates", "openssh-server", "curl", "pciutils", "amd-smi-lib"}
+	return []string{"coreutils", "dash", "bash", "sudo", "tar", "ca-certificates", "openssh-server", "wget", "pciutils", "amd-smi-lib"}
 }
 
 // closure lists names with all they depend on, dependencies first.

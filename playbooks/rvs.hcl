@@ -316,7 +316,7 @@ play "rvs" {
     read_only   = true
     args        = [local.rocm]
     script      = <<-EOT
-      PATH=$PATH:$1/bin
+      PATH=$PATH:$1/bin:/opt/rocm/bin
       exec amd-smi static -a -g 0 --json
     EOT
   }

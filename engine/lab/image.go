@@ -36,7 +36,7 @@ func catalogueImages() []catalogueImage {
 	rocm := func(version string, tags ...string) catalogueImage {
 		return catalogueImage{
 			Repository: "docker.io/rocm/cvs", Tags: tags, System: ubuntu,
-			Packages: []string{"rocm-core", "amd-smi-lib"},
+			Packages: []string{"rocm-core", "amd-smi-lib", "curl"},
 			Files:    map[string]string{"/opt/rocm/.info/version": version + "\n"},
 			Env:      []string{"PATH=/opt/rocm/bin:" + defaultPath, "ROCM_VERSION=" + version},
 			Command:  []string{"/bin/sh"},

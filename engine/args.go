@@ -272,8 +272,9 @@ func argDiagnostics(flaws []flaw, body hcl.Body, spec hcldec.ObjectSpec, missing
 }
 
 // results makes typed values of what a module left: all results of the schema, null where it gave none, those that repeat an argument
-// from there.
-func (s *Step) results(values Values, given map[string]cty.Value) map[string]cty.Value {
+// from there. A value that is not of its type is an error, and null.
+func (s *Step) results(values Values, given map[string]cty.Value) (map[string]cty.Value, error) {
+	var wrong error
 	out := make(map[string]cty.Value, len(s.mod.Results))
 	for _, r := range s.mod.Results {
 		out[r.Name] = cty.NullVal(r.Type)
@@ -284,9 +285,12 @@ func (s *Step) results(values Values, given map[string]cty.Value) map[string]cty
 		if !ok || v == nil {
 			continue
 		}
-		if cv, err := gocty.ToCtyValue(v, r.Type); err == nil {
-			out[r.Name] = cv
+		cv, err := gocty.ToCtyValue(v, r.Type)
+		if err != nil {
+			wrong = fmt.Errorf("gave the result %q a value of another type (%w)", r.Name, err)
+			continue
 		}
+		out[r.Name] = cv
 	}
-	return out
+	return out, wrong
 }

@@ -18,9 +18,11 @@ import (
 // A bound is one step instance's arguments and setting on one host.
 type bound struct {
 	args    Args                 // nil where something is not known yet
+	asks    []Question           // of args
 	given   map[string]cty.Value // defaults included; what results repeat
 	set     setting
 	depends []string // what the unknown parts depend on, as a person wrote it: "step.image.ref"
+	before  []string // the steps referred to that were not reached when this was evaluated
 }
 
 func (b bound) known() bool { return b.args != nil }
@@ -113,17 +115,39 @@ func isFalse(v cty.Value) bool {
 	return v.IsKnown() && !v.IsNull() && v.Type() == cty.Bool && v.False()
 }
 
-// bind evaluates an instance's arguments and setting.
+// bind evaluates an instance's arguments and setting. What was known already when only the arguments of an earlier step were is evaluated again once
+// that step was reached: it may have been skipped, or have failed.
 func (m *member) bind(s *Step, in instanceOf) (bound, error) {
 	key := instanceKey{s, in.key}
-	if b, ok := m.bounds[key]; ok {
+	if b, ok := m.bounds[key]; ok && !m.reachedAny(b.before) {
 		return b, nil
 	}
 	b, err := m.evaluate(s, in)
 	if err == nil && b.known() {
+		b.before = m.unreachedSteps(s)
 		m.bounds[key] = b
 	}
 	return b, err
+}
+
+func (m *member) reachedAny(steps []string) bool {
+	for _, name := range steps {
+		if m.records[name] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// unreachedSteps are the steps that a step refers to and that have left nothing yet.
+func (m *member) unreachedSteps(s *Step) []string {
+	var out []string
+	for _, r := range s.refs() {
+		if r.Root == "step" && len(r.Path) > 0 && m.records[r.Path[0]] == nil {
+			out = append(out, r.Path[0])
+		}
+	}
+	return out
 }
 
 func (m *member) evaluate(s *Step, in instanceOf) (bound, error) {
@@ -163,8 +187,24 @@ func (m *member) evaluate(s *Step, in instanceOf) (bound, error) {
 		return b, err
 	}
 	b.args = args
-	return b, nil
+	b.asks, err = asksOf(s.mod, args)
+	return b, err
 }
+
+// asksOf are a module's questions; a panic of the module is an error.
+func asksOf(m Module, args Args) (qs []Question, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = bugError{fmt.Sprintf("module %s panics: %v: this is a bug of the module", m.Name, r)}
+		}
+	}()
+	return args.Ask(), nil
+}
+
+// A bugError is a module's fault: a dry run does not explain it away.
+type bugError struct{ say string }
+
+func (e bugError) Error() string { return e.say }
 
 // secretsOf are the values of arguments that are secret whether or not a person marked them.
 func secretsOf(args []Arg, given map[string]cty.Value) cty.Value {

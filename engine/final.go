@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -32,25 +33,29 @@ func (r *run) payFinals() {
 }
 
 func (r *run) pay(ctx context.Context, n *node, o owed) {
-	n.gone = nil // a host that was away may be back
+	n.retry() // a host that was away may be back
 	mod := r.plan.mods[o.final.Module]
 	play := &Play{Name: o.play, byName: map[string]*Step{}}
 	p := &playRun{run: &run{
-		id: r.id, plan: r.plan, inv: r.inv, opts: RunOptions{}, registry: r.registry, guard: r.guard, out: &emitter{now: r.opts.Now, guard: r.guard},
+		id: r.id, plan: r.plan, inv: r.inv, opts: RunOptions{Now: r.opts.Now}, registry: r.registry, guard: r.guard, out: &emitter{now: r.opts.Now, guard: r.guard},
 	}, plan: play}
 	m := newMember(n, p)
 	// No step follows: the index before the first of none.
-	t := &turn{member: m, step: &Step{index: -1, Name: o.step, Module: o.final.Module, mod: mod}, begun: time.Now()}
-	t.bound = bound{args: o.final.Args, set: o.set}
-	if mod.Name == "" {
-		t.end(event.Failed, "no module "+o.final.Module)
-	} else {
+	t := newTurn(m, &Step{index: -1, Name: o.step, Module: o.final.Module, mod: mod}, "")
+	asks, err := asksOf(mod, o.final.Args)
+	t.bound = bound{args: o.final.Args, asks: asks, set: o.set}
+	switch {
+	case mod.Name == "":
+		t.bug(fmt.Sprintf("owes a step of module %q, which there is not", o.final.Module))
+	case err != nil:
+		t.end(event.Failed, err.Error())
+	default:
 		p.rounds(ctx, []*turn{t})
 	}
 	v := t.verdict
-	t.settle()
+	t.settleChanges()
 	r.emit(event.Event{
 		Kind: event.CleanupDone, Play: o.play, Step: o.step, Module: o.final.Module, Host: n.host.Name, Status: v.status, Reason: v.reason,
-		Changes: t.changes, Seconds: time.Since(t.begun).Seconds(),
+		Changes: t.changes, Seconds: p.since(t.begun),
 	})
 }

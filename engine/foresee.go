@@ -26,14 +26,18 @@ func (p *playRun) foresee(turns []*turn, decisions []Decision) {
 			continue
 		}
 		t.recordChanges(t.next.Changes)
-		t.verdict = &verdict{status: event.WouldChange, results: t.foretold()}
+		results, err := t.foretold()
+		t.verdict = &verdict{status: event.WouldChange, results: results}
+		if err != nil {
+			t.bug(err.Error())
+		}
 		p.overlay(t)
 	}
 }
 
 // foretold are the results that can be told before the changes were made: those the module knows, those it would give if asked
 // again with the answers that its changes foretell; all others are unknown.
-func (t *turn) foretold() map[string]cty.Value {
+func (t *turn) foretold() (map[string]cty.Value, error) {
 	results := t.next.Results
 	if answers, ok := t.then(); ok && !t.step.mod.IsFleet() {
 		seen := t.seen
@@ -45,18 +49,18 @@ func (t *turn) foretold() map[string]cty.Value {
 			maps.Copy(results, t.next.Results) // what was there before is not what will be
 		}
 	}
-	values := t.step.results(results, t.bound.given)
+	values, err := t.step.results(results, t.bound.given)
 	for _, r := range t.step.mod.Results {
 		if _, told := results[r.Name]; !told && r.Repeats == "" {
 			values[r.Name] = cty.UnknownVal(r.Type)
 		}
 	}
-	return values
+	return values, err
 }
 
 // then gives the answers of the step's own questions after its changes, where every change foretells them.
 func (t *turn) then() ([]Answer, bool) {
-	n := len(t.bound.args.Ask())
+	n := len(t.bound.asks)
 	if n == 0 || len(t.seen.Answers) < n {
 		return nil, false
 	}
@@ -73,7 +77,6 @@ func (t *turn) then() ([]Answer, bool) {
 // overlay lets later steps of check mode be decided on what this one would leave.
 func (p *playRun) overlay(t *turn) {
 	n := t.node()
-	n.would = append(n.would, t.step.Name)
 	answers, ok := t.then()
 	if !ok {
 		return
@@ -81,7 +84,7 @@ func (p *playRun) overlay(t *turn) {
 	if n.overlay == nil {
 		n.overlay = map[string]Answer{}
 	}
-	for i, q := range t.bound.args.Ask() {
+	for i, q := range t.bound.asks {
 		n.overlay[questionKey(t.bound.set, q)] = answers[i]
 	}
 }

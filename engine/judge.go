@@ -8,18 +8,21 @@ import (
 	"cvsplay/engine/event"
 )
 
-// judge applies the playbook's own judgement to a turn's verdict: fail_when, then changed_when, then ignore_errors. until is judged
-// before changed_when, by satisfied.
-func (t *turn) judge() {
-	v, s := t.verdict, t.step
-	if v == nil || v.results == nil || v.status == event.Refused || v.status == event.Skipped {
-		t.ignore()
-		return
-	}
-	if s.failWhen.given() && (v.status == event.OK || v.status == event.Changed || v.status == event.Failed) {
+// prejudge applies fail_when, which replaces the module's verdict. until and the rest look at what it leaves.
+func (t *turn) prejudge() {
+	v := t.verdict
+	if t.step.failWhen.given() && !v.bug && (v.status == event.OK || v.status == event.Changed || v.status == event.Failed) {
 		t.judgeFailure()
 	}
-	if s.changedWhen.given() && (v.status == event.OK || v.status == event.Changed) {
+}
+
+// judge applies the rest of the playbook's own judgement: changed_when, then ignore_errors. until was looked at before, by satisfied.
+func (t *turn) judge() {
+	v, s := t.verdict, t.step
+	if v == nil {
+		return
+	}
+	if s.changedWhen.given() && v.results != nil && (v.status == event.OK || v.status == event.Changed) {
 		switch is, err := t.truth(s.changedWhen); {
 		case err != nil:
 			v.status, v.reason = event.Failed, explain("changed_when", err)
@@ -34,7 +37,13 @@ func (t *turn) judge() {
 
 func (t *turn) judgeFailure() {
 	v := t.verdict
+	whole := v.results != nil
+	if !whole { // it failed before it had results: they are null
+		v.results, _ = t.step.results(nil, t.bound.given)
+	}
 	switch is, err := t.truth(t.step.failWhen); {
+	case err != nil && !whole:
+		v.results = nil // what failed first is the cause
 	case err != nil:
 		v.status, v.reason = event.Failed, explain("fail_when", err)
 	case is == yes:
@@ -137,9 +146,9 @@ func (t *turn) inCheckMode() {
 	if v == nil {
 		return
 	}
-	if v.status == event.Failed && len(t.node().would) > 0 {
+	if v.status == event.Failed && !v.bug && len(t.node().would) > 0 {
 		last := t.node().would[len(t.node().would)-1]
-		v.status, v.reason, v.ignored = event.WouldChange, "cannot be judged before step."+last, false
+		v.status, v.reason, v.ignored, v.masked = event.WouldChange, "cannot be judged before step."+last, false, true
 		v.results = t.step.unknownResults(t.bound.given)
 	}
 	if v.status != event.WouldChange {

@@ -17,6 +17,8 @@ type member struct {
 	heard   map[instanceKey]heard
 	bounds  map[instanceKey]bound // of arguments that were wholly known once, and so stay
 
+	part map[string]instanceOf // its instances of the fleet step under way, by key
+
 	status  event.Status // worst so far
 	message string       // why it is out
 	out     bool         // failed: takes no part in what follows
@@ -51,6 +53,43 @@ func newMember(n *node, p *playRun) *member {
 // takesPart tells whether a step is for this host.
 func (m *member) takesPart(s *Step) bool {
 	return s.hosts == nil || s.hosts[m.node.host.Name]
+}
+
+// recordOf is what a step left on this host; nil: nothing yet. One that is not for this host, or was left out, left that it did not run.
+func (m *member) recordOf(s *Step) *record {
+	if r := m.records[s.Name]; r != nil {
+		return r
+	}
+	why := ""
+	switch {
+	case !m.takesPart(s):
+		why = "it is not for this host"
+	case s.leftOut && !s.wanted:
+		why = "it was left out"
+	default:
+		return nil
+	}
+	return &record{forEach: s.forEach.given(), instances: map[string]*instance{"": {status: event.Skipped, reason: why}}}
+}
+
+// well tells whether all instances ended well, or are going to.
+func (r *record) well() bool {
+	for _, in := range r.instances {
+		if in.status != event.OK && in.status != event.Changed && in.status != event.WouldChange && !in.unrun {
+			return false
+		}
+	}
+	return true
+}
+
+// pending tells whether an instance would change something first, or was not run for check mode's sake.
+func (r *record) pending() bool {
+	for _, in := range r.instances {
+		if in.status == event.WouldChange || in.unrun {
+			return true
+		}
+	}
+	return false
 }
 
 // record remembers how an instance ended.
@@ -140,7 +179,7 @@ func (s *Step) pendingValue(given map[string]cty.Value) cty.Value {
 
 // stepValue is what step.NAME is on this host now.
 func (m *member) stepValue(s *Step) cty.Value {
-	if r := m.records[s.Name]; r != nil {
+	if r := m.recordOf(s); r != nil {
 		return r.value()
 	}
 	var given map[string]cty.Value

@@ -19,6 +19,8 @@ type node struct {
 	conn remote.Conn
 	gone *remote.Unreachable // why it cannot be reached; nil: not tried, or reached
 
+	hold func(context.Context) string // why nothing may be sent any more, while nothing was begun; nil: it may
+
 	epoch  int // grows with every action begun: older answers are stale
 	finals []owed
 	lost   string // why the node takes no part any more; "": it does
@@ -70,6 +72,20 @@ func (n *node) drop() {
 	}
 }
 
+// retry forgets that the host could not be reached.
+func (n *node) retry() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.gone = nil
+}
+
+// unreachable tells whether no connection to the host could be made.
+func (n *node) unreachable() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.gone != nil
+}
+
 func (n *node) close() {
 	n.drop()
 }
@@ -84,6 +100,11 @@ func (n *node) exchange(ctx context.Context, scripts []remote.Script) []remote.E
 		return notStarted(len(scripts), err)
 	}
 	defer release()
+	if n.hold != nil {
+		if why := n.hold(ctx); why != "" {
+			return notStarted(len(scripts), errors.New(why))
+		}
+	}
 	conn, err := n.connect(ctx)
 	if err != nil {
 		return notStarted(len(scripts), err)
@@ -101,7 +122,7 @@ func (n *node) exchange(ctx context.Context, scripts []remote.Script) []remote.E
 // ask sends questions: harmless scripts, so that after a lost connection they are asked once more over a new one.
 func (n *node) ask(ctx context.Context, scripts []remote.Script) []remote.Exit {
 	exits := n.exchange(ctx, scripts)
-	if ctx.Err() != nil || n.gone != nil {
+	if ctx.Err() != nil || n.unreachable() {
 		return exits
 	}
 	var again []int

@@ -80,6 +80,17 @@ func (s setting) shellFrame(sh Shell, limit time.Duration, output func(remote.St
 	return s.place.enter(script)
 }
 
+// login is the account that a shell is run by on the host itself.
+func (s setting) login(sh Shell) string {
+	switch {
+	case s.place != nil && !sh.OnHost:
+		return "" // the container's runtime finds out about sudo by itself
+	case s.place != nil || sh.User != "":
+		return sh.User
+	}
+	return s.account
+}
+
 // enter makes a script run inside the container. Everything, the program itself too, crosses on standard input; the first
 // thing that the shell inside prints is a mark on standard error, since "no such container" and the script's own exit 1 look the same from outside.
 func (p place) enter(script remote.Script) frame {

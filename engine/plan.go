@@ -27,6 +27,7 @@ type Plan struct {
 	functions map[string]function.Function
 	locals    *eval.LocalSet
 	static    map[string]cty.Value // the locals that are the same for every host
+	groups    cty.Value            // group; unknown without an inventory
 	check     bool
 	runID     string
 }
@@ -99,6 +100,10 @@ func NewPlan(pb *config.Playbook, o PlanOptions) (*Plan, hcl.Diagnostics) {
 			"cwd":       cty.StringVal(o.Dir),
 			"inventory": cty.StringVal(absolute(o.Dir, o.InvDir)),
 		}),
+	}
+	p.groups = cty.DynamicVal
+	if p.inv != nil {
+		p.groups = p.inv.GroupValue()
 	}
 	diags := p.bindLocals()
 	for i, decl := range pb.Plays {
@@ -313,9 +318,7 @@ func (p *Plan) scope(refs []eval.Reference, pr *playRun) eval.Scope {
 		case "run":
 			s.Values["run"] = p.runValue(pr)
 		case "group":
-			if p.inv != nil {
-				s.Values["group"] = p.inv.GroupValue()
-			}
+			s.Values["group"] = p.groups
 		case "play":
 			if pr != nil {
 				s.Values["play"] = pr.run.playsValue()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -23,17 +24,23 @@ type playRun struct {
 	stopped string // why no other step starts; "": they do
 	acted   int    // sum of the hosts' epochs at the last barrier that made answers stale
 
-	hostsMu   sync.Mutex
-	hosts     cty.Value
-	hostsMade bool
+	// What expressions may read of all hosts, as it was when the stage began: while hosts go through it, nobody looks at another.
+	stillIn []*member
+	hosts   cty.Value
+	over    cty.Value // what play.NAME is once the play is over
 }
+
+func (p *playRun) now() time.Time { return p.run.opts.Now() }
+
+func (p *playRun) since(begun time.Time) float64 { return p.now().Sub(begun).Seconds() }
 
 // do runs the play: its steps in stages, which end where hosts have to wait for each other.
 func (p *playRun) do(ctx context.Context) {
-	begun := time.Now()
+	begun := p.now()
 	p.announce()
+	p.acted = p.epochs()
 	for _, st := range p.plan.stages() {
-		p.forgetHosts()
+		p.survey(st)
 		p.refresh(st)
 		if st.shared() {
 			p.together(ctx, st.steps[0])
@@ -46,7 +53,30 @@ func (p *playRun) do(ctx context.Context) {
 			p.hostDone(m)
 		}
 	}
-	p.run.emit(event.Event{Kind: event.PlayDone, Play: p.plan.Name, Seconds: time.Since(begun).Seconds()})
+	p.over = p.objectOfHosts()
+	p.run.emit(event.Event{Kind: event.PlayDone, Play: p.plan.Name, Seconds: p.since(begun)})
+}
+
+// survey notes what the stage's expressions may read of other hosts.
+func (p *playRun) survey(st stage) {
+	p.stillIn = p.stillIn[:0:0]
+	for _, m := range p.members {
+		if !m.out {
+			p.stillIn = append(p.stillIn, m)
+		}
+	}
+	if st.steps[0].looksAround {
+		p.hosts = p.hostsValue()
+	}
+}
+
+// epochs is the sum of the hosts' epochs.
+func (p *playRun) epochs() int {
+	sum := 0
+	for _, m := range p.members {
+		sum += m.node.epoch
+	}
+	return sum
 }
 
 // refresh makes all answers stale at a barrier that the playbook asks for, if somebody acted since the last: what one host did may show on
@@ -55,17 +85,13 @@ func (p *playRun) refresh(st stage) {
 	if !st.steps[0].explicit {
 		return
 	}
-	acted := 0
-	for _, m := range p.members {
-		acted += m.node.epoch
-	}
-	if acted == p.acted {
+	if p.epochs() == p.acted {
 		return
 	}
 	for _, m := range p.members {
 		m.node.epoch++
 	}
-	p.acted = acted + len(p.members)
+	p.acted = p.epochs()
 }
 
 func (p *playRun) announce() {
@@ -88,11 +114,11 @@ func (s stage) shared() bool { return s.steps[0].shared }
 
 func (p *Play) stages() []stage {
 	var out []stage
-	for i, s := range p.Steps {
+	for _, s := range p.Steps {
 		if s.leftOut && !s.wanted {
 			continue
 		}
-		alone := len(out) == 0 || s.Barrier || s.shared || out[len(out)-1].shared() || (i > 0 && p.Steps[i-1].Barrier && p.Steps[i-1].shared)
+		alone := len(out) == 0 || s.Barrier || s.shared || out[len(out)-1].shared()
 		if alone {
 			out = append(out, stage{})
 		}
@@ -129,53 +155,59 @@ func (p *playRun) alone(ctx context.Context, m *member, s *Step) {
 		return
 	}
 	if s.isCheck() {
-		p.checkBlock(m, s)
+		p.leave(m, p.checkBlock(m, s))
 		return
 	}
 	if t := p.dependency(m, s); t != nil {
-		p.finish(t)
+		p.leave(m, t)
 		return
 	}
 	list, depends, err := m.instances(s)
 	if t := p.uninstanced(m, s, list, depends, err); t != nil {
-		p.finish(t)
+		p.leave(m, t)
 		return
 	}
+	turns := make([]*turn, 0, len(list))
 	for _, in := range list {
 		t := p.begin(m, s, in)
 		if t.verdict == nil {
 			p.attempts(ctx, []*turn{t})
 		}
 		p.finish(t)
+		turns = append(turns, t)
 	}
+	p.settle(m, turns)
 }
 
-// dependency skips the step where one it depends on did not end well.
+// dependency ends the step where one it depends on did not end well. In check mode one that would change is an input nobody knows yet.
 func (p *playRun) dependency(m *member, s *Step) *turn {
+	var pending []string
 	for _, name := range s.dependsOn {
-		r := m.records[name]
-		well := r != nil
-		if r != nil {
-			for _, in := range r.instances {
-				well = well && (in.status == event.OK || in.status == event.Changed || in.status == event.WouldChange || in.unrun)
-			}
-		}
-		if !well {
-			t := &turn{member: m, step: s, begun: time.Now()}
-			t.verdict = &verdict{status: event.Skipped, reason: "depends on step." + name + ", which did not end well"}
+		r := m.recordOf(p.plan.step(name))
+		if r == nil || !r.well() {
+			t := newTurn(m, s, "")
+			t.end(event.Skipped, "depends on step."+name+", which did not end well")
 			return t
 		}
+		if r.pending() {
+			pending = append(pending, "step."+name)
+		}
 	}
-	return nil
+	if pending == nil {
+		return nil
+	}
+	t := newTurn(m, s, "")
+	p.undecided(t, pending)
+	return t
 }
 
 // uninstanced ends a step whose instances cannot be told, or that has none.
 func (p *playRun) uninstanced(m *member, s *Step, list []instanceOf, depends []string, err error) *turn {
-	t := &turn{member: m, step: s, begun: time.Now()}
+	t := newTurn(m, s, "")
 	switch {
 	case err != nil:
 		t.end(event.Failed, explain("for_each", err))
-		t.ignore()
+		t.judgeUnrun(err)
 	case depends != nil:
 		p.undecided(t, depends)
 	case len(list) == 0:
@@ -188,7 +220,8 @@ func (p *playRun) uninstanced(m *member, s *Step, list []instanceOf, depends []s
 
 // begin evaluates when and the arguments of one instance; a turn that ends there has its verdict.
 func (p *playRun) begin(m *member, s *Step, in instanceOf) *turn {
-	t := &turn{member: m, step: s, key: in.key, each: in.each, begun: time.Now()}
+	t := newTurn(m, s, in.key)
+	t.each = in.each
 	if s.when.given() {
 		v, err := m.value(s.when, in.each, cty.NilVal)
 		is := unknowable
@@ -198,7 +231,7 @@ func (p *playRun) begin(m *member, s *Step, in instanceOf) *turn {
 		switch {
 		case err != nil:
 			t.end(event.Failed, explain("when", err))
-			t.judgeUnrun()
+			t.judgeUnrun(err)
 			return t
 		case is == no:
 			t.end(event.Skipped, "when is false")
@@ -213,7 +246,7 @@ func (p *playRun) begin(m *member, s *Step, in instanceOf) *turn {
 	switch {
 	case err != nil:
 		t.end(event.Failed, err.Error())
-		t.judgeUnrun()
+		t.judgeUnrun(err)
 	case !b.known():
 		p.undecided(t, b.depends)
 	}
@@ -221,8 +254,14 @@ func (p *playRun) begin(m *member, s *Step, in instanceOf) *turn {
 }
 
 // judgeUnrun judges a step that failed before its module was asked.
-func (t *turn) judgeUnrun() {
-	if t.member.play.run.opts.Check {
+func (t *turn) judgeUnrun(err error) {
+	var notRun errNotRun
+	var bug bugError
+	if t.verdict.bug = errors.As(err, &bug); t.verdict.bug {
+		return
+	}
+	// That a step does not run is decided already: no change of an earlier one will give it results.
+	if t.member.play.run.opts.Check && !errors.As(err, &notRun) {
 		t.inCheckMode()
 	}
 	t.ignore()
@@ -233,13 +272,11 @@ func (p *playRun) undecided(t *turn, depends []string) {
 	why := "depends on " + strings.Join(dedupe(depends), ", ")
 	if !p.run.opts.Check {
 		t.end(event.Failed, why+", which has no value")
+		t.ignore()
 		return
 	}
 	t.verdict = &verdict{status: event.WouldChange, reason: why, results: t.step.unknownResults(t.bound.given)}
 	t.inCheckMode()
-	if t.verdict.status == event.WouldChange {
-		t.node().would = append(t.node().would, t.step.Name)
-	}
 }
 
 func dedupe(list []string) []string {
@@ -262,7 +299,7 @@ func (p *playRun) attempts(ctx context.Context, turns []*turn) {
 		again := false
 		final := false
 		for _, t := range turns {
-			if t.out || t.verdict == nil {
+			if t.out || t.verdict == nil || !t.bound.known() {
 				continue
 			}
 			if p.run.opts.Check {
@@ -274,50 +311,50 @@ func (p *playRun) attempts(ctx context.Context, turns []*turn) {
 			t.prejudge()
 			again = again || !t.satisfied()
 		}
-		if !again || final || n >= r.attempts || p.halted(ctx) != "" {
+		if !again || final || n >= r.attempts || !p.retry(ctx, turns, n) {
 			for _, t := range turns {
 				t.exhausted(n)
 			}
 			break
 		}
-		p.retry(ctx, turns, n)
 	}
 	for _, t := range turns {
 		t.judge()
 	}
 }
 
-// prejudge applies fail_when before until is looked at.
-func (t *turn) prejudge() {
-	v := t.verdict
-	if t.step.failWhen.given() && v.results != nil && (v.status == event.OK || v.status == event.Changed || v.status == event.Failed) {
-		t.judgeFailure()
+// retry waits, and makes the turns ready for another attempt; false: the play was stopped, and the last attempt's verdict stands.
+func (p *playRun) retry(ctx context.Context, turns []*turn, attempt int) bool {
+	if p.halted(ctx) != "" {
+		return false
 	}
-}
-
-func (p *playRun) retry(ctx context.Context, turns []*turn, attempt int) {
 	delay := turns[0].step.retry.delay
 	for _, t := range turns {
-		if t.out || t.verdict == nil {
-			continue
-		}
-		if !t.satisfied() {
+		if !t.out && t.verdict != nil && t.bound.known() && !t.satisfied() {
 			p.run.emit(event.Event{Kind: event.Retry, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: t.node().host.Name,
 				Attempt: attempt, Message: t.verdict.reason, Seconds: delay.Seconds()})
 		}
-		t.reset()
 	}
 	select {
 	case <-time.After(delay):
 	case <-ctx.Done():
 	case <-p.run.opts.Interrupt:
 	}
+	if p.halted(ctx) != "" {
+		return false
+	}
+	for _, t := range turns {
+		if !t.out && t.bound.known() {
+			t.reset()
+		}
+	}
+	return true
 }
 
-// first tells whether a host is the one that a run_once step would run on.
-func (p *playRun) first(m *member) bool {
-	for _, other := range p.members {
-		if !other.out {
+// isFirst tells whether a host is the one that a run_once step would run on, as far as that can be told when a stage begins.
+func (p *playRun) isFirst(m *member, s *Step) bool {
+	for _, other := range p.stillIn {
+		if other.takesPart(s) {
 			return other == m
 		}
 	}
@@ -349,34 +386,52 @@ func (p *playRun) stop(why string) {
 
 // cancel ends a step that did not start because the play was stopped.
 func (p *playRun) cancel(m *member, s *Step, why string) {
-	t := &turn{member: m, step: s, begun: time.Now()}
+	t := newTurn(m, s, "")
 	t.end(event.Cancelled, why)
-	m.out = true
-	m.message = why
-	p.finish(t)
+	p.leave(m, t)
 }
 
-// finish records a turn, tells it, and takes a failed host out of the play.
+// leave finishes a step that ended by one turn.
+func (p *playRun) leave(m *member, t *turn) {
+	p.finish(t)
+	p.settle(m, []*turn{t})
+}
+
+// finish records how a turn ended, and tells it.
 func (p *playRun) finish(t *turn) {
 	if t.out || t.verdict == nil {
 		return
 	}
-	t.settle()
+	t.settleChanges()
 	m, v := t.member, t.verdict
 	m.record(t.step, t.key, t.instance())
-	m.heardChange(t)
 	p.tell(t)
-	if v.ignored {
-		return
+	if v.status == event.WouldChange && !v.masked {
+		m.node.would = append(m.node.would, t.step.Name)
 	}
-	m.status = worse(m.status, v.status)
-	if v.status.Bad() {
-		p.lose(m, t)
+	if !v.ignored {
+		m.status = worse(m.status, v.status)
 	}
 }
 
-// settle brings a verdict in line with what the turn did.
-func (t *turn) settle() {
+// settle takes a host out of the play where one of a step's instances failed, once all of them were told: every instance runs, also
+// after one has failed.
+func (p *playRun) settle(m *member, turns []*turn) {
+	for _, t := range turns {
+		switch {
+		case t.out || t.verdict == nil || t.verdict.ignored:
+		case t.verdict.status.Bad():
+			p.lose(m, t)
+			return
+		case t.verdict.status == event.Cancelled:
+			m.out, m.message = true, t.verdict.reason
+			return
+		}
+	}
+}
+
+// settleChanges leaves no change in the record that was not made.
+func (t *turn) settleChanges() {
 	v := t.verdict
 	switch v.status {
 	case event.WouldChange:
@@ -384,13 +439,6 @@ func (t *turn) settle() {
 		t.changes = nil
 	default:
 		t.dropUndone()
-	}
-}
-
-// heardChange forgets nothing: acts have made older answers stale already. In check mode it lets a later failure be explained.
-func (m *member) heardChange(t *turn) {
-	if t.verdict.status == event.Unreachable {
-		m.node.lost = t.verdict.reason
 	}
 }
 
@@ -403,7 +451,7 @@ func (p *playRun) tell(t *turn) {
 	p.run.emit(event.Event{
 		Kind: event.StepDone, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: host,
 		Status: v.status, Ignored: v.ignored, Reason: v.reason, Changes: p.shown(t.changes), Results: resultsJSON(v.results),
-		Seconds: time.Since(t.begun).Seconds(),
+		Seconds: p.since(t.begun),
 	})
 }
 
@@ -421,7 +469,7 @@ func (p *playRun) shown(changes []event.Change) []event.Change {
 
 // lose takes a failed host out of this play and all that follow, and stops the play if too many have failed.
 func (p *playRun) lose(m *member, t *turn) {
-	if m.out && m.message != "" {
+	if m.out {
 		return
 	}
 	m.out = true
@@ -453,47 +501,41 @@ func (p *playRun) hostDone(m *member) {
 
 // hostList is run.hosts: the hosts that the play still has.
 func (p *playRun) hostList() cty.Value {
-	var names []cty.Value
-	for _, m := range p.members {
-		if !m.out {
-			names = append(names, cty.StringVal(m.node.host.Name))
-		}
-	}
-	if len(names) == 0 {
+	if len(p.stillIn) == 0 {
 		return cty.ListValEmpty(cty.String)
+	}
+	names := make([]cty.Value, len(p.stillIn))
+	for i, m := range p.stillIn {
+		names[i] = cty.StringVal(m.node.host.Name)
 	}
 	return cty.ListVal(names)
 }
 
 // checkBlock evaluates a check on one host.
-func (p *playRun) checkBlock(m *member, s *Step) {
-	t := &turn{member: m, step: s, begun: time.Now()}
+func (p *playRun) checkBlock(m *member, s *Step) *turn {
+	t := newTurn(m, s, "")
 	v, err := m.value(s.condition, cty.NilVal, cty.NilVal)
 	is := unknowable
 	if err == nil {
 		is, err = truthOf(v)
 	}
-	switch e := err.(type) {
-	case nil:
-	case errNotRun:
-		t.end(event.Skipped, e.Error())
+	var notRun errNotRun
+	switch {
+	case errors.As(err, &notRun):
+		t.end(event.Skipped, notRun.Error())
+	case err != nil:
+		t.end(event.Failed, explain("condition", err))
+	case is == yes:
+		t.end(event.OK, "")
+	case is == no:
+		t.end(event.Failed, p.checkMessage(m, s))
 	default:
-		t.end(event.Failed, explain("condition", e))
+		t.end(event.Skipped, "depends on "+strings.Join(dedupe(m.dependsOn(s.condition)), ", "))
 	}
-	if err == nil {
-		switch is {
-		case yes:
-			t.end(event.OK, "")
-		case no:
-			t.end(event.Failed, p.checkMessage(m, s))
-			if p.run.opts.Check && len(m.node.would) > 0 {
-				t.verdict = &verdict{status: event.Skipped, reason: "cannot be judged before step." + m.node.would[len(m.node.would)-1]}
-			}
-		default:
-			t.end(event.Skipped, "depends on "+strings.Join(dedupe(m.dependsOn(s.condition)), ", "))
-		}
+	if n := len(m.node.would); t.verdict.status == event.Failed && p.run.opts.Check && n > 0 {
+		t.verdict = &verdict{status: event.Skipped, reason: "cannot be judged before step." + m.node.would[n-1]}
 	}
-	p.finish(t)
+	return t
 }
 
 func (p *playRun) checkMessage(m *member, s *Step) string {

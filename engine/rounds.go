@@ -19,25 +19,34 @@ func (p *playRun) rounds(ctx context.Context, turns []*turn) {
 	for range maxRounds {
 		p.askAll(ctx, turns)
 		decisions := p.decide(ctx, turns)
-		working := false
+		pending, able := false, false
 		for i, t := range turns {
 			t.take(decisions[i])
-			working = working || t.next != nil
+			pending = pending || t.next != nil
+			able = able || t.works()
 		}
-		if !working {
-			for i, t := range turns {
-				t.conclude(decisions[i])
-			}
-			return
-		}
-		if p.askOnly(turns) {
+		switch {
+		case pending && p.askOnly(turns):
 			p.foresee(turns, decisions)
+			return
+		case !able:
+			p.conclude(turns, decisions)
 			return
 		}
 		p.actAll(ctx, turns)
 	}
 	for _, t := range turns {
-		t.end(event.Failed, fmt.Sprintf("still not done after %d rounds", maxRounds))
+		t.end(event.Failed, fmt.Sprintf("still not done after %d rounds of asking and changing", maxRounds))
+	}
+}
+
+// conclude ends the turns by their last decisions. One that foresees a change nobody is about to make would wait for ever.
+func (p *playRun) conclude(turns []*turn, decisions []Decision) {
+	for i, t := range turns {
+		if t.next != nil {
+			t.end(event.Failed, fmt.Sprintf("did not converge: %q is foreseen, and nothing is done about it", t.next.Changes[0].What))
+		}
+		t.conclude(decisions[i])
 	}
 }
 
@@ -56,17 +65,22 @@ func each(turns []*turn, f func(*turn)) {
 
 func (p *playRun) askAll(ctx context.Context, turns []*turn) {
 	each(turns, func(t *turn) {
+		t.see(p)
 		if t.out || (t.verdict != nil && t.seen.Reach == Unreached) {
 			return
 		}
-		t.see(p)
 		p.answer(ctx, t)
 	})
 }
 
 // answer gets the answers of a turn's questions and looks at those that no module should see.
 func (p *playRun) answer(ctx context.Context, t *turn) {
+	n := t.node()
+	if !t.acted { // a step that waits for its turn has not started: a stopped play does not let it
+		n.hold = p.halted
+	}
 	questions, answers := p.questions(ctx, t)
+	n.hold = nil
 	t.asked = questions
 	t.accept(ctx, answers)
 }
@@ -79,13 +93,16 @@ func (t *turn) accept(ctx context.Context, answers []Answer) {
 			continue
 		case NotStarted, Lost:
 			if ctx.Err() != nil {
-				t.seen.Reach, t.seen.Why = Unreached, "cancelled"
-				t.end(event.Cancelled, "stopped before it was decided")
+				t.cancelled("stopped before it was decided")
+				return
+			}
+			if why := t.member.play.halted(ctx); why != "" && !t.acted && !t.node().unreachable() {
+				t.cancelled(why)
 				return
 			}
 			t.unreached(a.Why)
 		case TimedOut:
-			t.unanswered(fmt.Sprintf("a question was not answered within its time limit: %s", describe(t.asked, i)))
+			t.unanswered(timeoutWords(t.asked, i, a))
 		default:
 			t.unanswered(a.Why)
 		}
@@ -94,10 +111,22 @@ func (t *turn) accept(ctx context.Context, answers []Answer) {
 	t.seen.Reach, t.seen.Why, t.seen.Answers = Reached, "", answers
 }
 
+func (t *turn) cancelled(why string) {
+	t.seen.Reach, t.seen.Why, t.seen.Answers = Unreached, "cancelled", nil
+	t.end(event.Cancelled, why)
+}
+
 // unanswered ends the turn of a host that is there but cannot answer. A fleet decision sees it as unknown.
 func (t *turn) unanswered(why string) {
 	t.seen.Reach, t.seen.Why, t.seen.Answers = Unreached, why, nil
 	t.end(event.Failed, why)
+}
+
+func timeoutWords(qs []Question, i int, a Answer) string {
+	if i < len(qs) && isPersons(qs[i]) {
+		return a.Why
+	}
+	return fmt.Sprintf("a question was not answered within its time limit: %s (%s)", describe(qs, i), a.Why)
 }
 
 func describe(qs []Question, i int) string {
@@ -119,8 +148,11 @@ func describe(qs []Question, i int) string {
 func (p *playRun) decide(ctx context.Context, turns []*turn) []Decision {
 	const enough = 8
 	module := turns[0].step.mod
-	var decisions []Decision
+	decisions := make([]Decision, len(turns))
 	for range enough {
+		if !module.IsFleet() && turns[0].verdict != nil { // a host by itself is decided only where it can be asked
+			return decisions
+		}
 		all := make([]On[Args], len(turns))
 		for i, t := range turns {
 			all[i] = On[Args]{Args: t.bound.args, Seen: t.seen}
@@ -153,10 +185,15 @@ func (p *playRun) askMore(ctx context.Context, turns []*turn, decisions []Decisi
 	each(who, func(t *turn) {
 		before := t.seen.Answers
 		p.started(t)
-		more := p.exchange(ctx, t.node(), []inquiry{{set: t.bound.set, questions: asking[t]}})[0]
+		more := p.exchange(ctx, t.node(), []inquiry{{set: t.bound.set, questions: asking[t], listen: p.listenTo(t)}})[0]
 		t.accept(ctx, append(append([]Answer(nil), before...), p.overlaid(t, asking[t], more)...))
 	})
 }
+
+// broken is the decision of a module that came to none.
+type broken struct{ what string }
+
+func (broken) decision() {}
 
 // decideSafely keeps a module's panic from ending the run: it fails the step.
 func decideSafely(m Module, all []On[Args]) (out []Decision) {
@@ -164,7 +201,7 @@ func decideSafely(m Module, all []On[Args]) (out []Decision) {
 		if r := recover(); r != nil {
 			out = make([]Decision, len(all))
 			for i := range out {
-				out[i] = Stop{State: Failed, Why: fmt.Sprintf("module %s: %v: this is a bug of the module", m.Name, r)}
+				out[i] = broken{fmt.Sprintf("panics: %v", r)}
 			}
 		}
 	}()
@@ -188,57 +225,89 @@ func (p *playRun) actAll(ctx context.Context, turns []*turn) {
 // act carries out a turn's changes in order, up to the first that fails.
 func (p *playRun) act(ctx context.Context, t *turn) {
 	n := t.node()
+	t.recordChanges(t.next.Changes)
+	if !t.works() {
+		return // it waits for other hosts
+	}
 	p.started(t)
 	n.owe(t, t.next.Finally)
 	n.epoch++
-	t.recordChanges(t.next.Changes)
-	if t.done == nil {
-		t.done, t.failed = map[string]bool{}, map[string]bool{}
-	}
 	for _, c := range t.next.Changes {
 		if len(c.Do) == 0 {
 			continue
 		}
-		t.acted = true
-		o := p.carryOut(ctx, t, c)
-		t.seen.Past = append(t.seen.Past, o)
-		t.done[c.What] = o.OK
-		t.failed[c.What] = !o.OK
-		if o.OK {
-			continue
+		o, end := p.carryOut(ctx, t, c)
+		t.note(c, o)
+		if !o.OK {
+			p.afterFailure(ctx, t, c, o, end)
+			return
 		}
-		p.afterFailure(ctx, t, c, o)
-		return
 	}
 }
 
-// afterFailure ends the turn where no further question could settle what became of an action.
-func (p *playRun) afterFailure(ctx context.Context, t *turn, c Change, o Outcome) {
-	if ctx.Err() != nil {
+// note remembers what became of a change.
+func (t *turn) note(c Change, o Outcome) {
+	t.seen.Past = append(t.seen.Past, o)
+	if t.fates == nil {
+		t.fates = map[string]fate{}
+	}
+	if t.tried == nil {
+		t.tried = map[string]bool{}
+	}
+	if o.Answers[0].State != NotStarted {
+		t.acted, t.tried[c.What] = true, true
+	}
+	switch {
+	case o.OK:
+		t.fates[c.What] = carriedOut
+	case wasLost(o):
+		t.fates[c.What] = wasCut
+	default:
+		t.fates[c.What] = gaveWay
+	}
+}
+
+// afterFailure ends the turn where no further question could settle what became of an action; end is how that action ended.
+func (p *playRun) afterFailure(ctx context.Context, t *turn, c Change, o Outcome, end AnswerState) {
+	switch {
+	case ctx.Err() != nil:
 		t.end(event.Cancelled, "stopped while it ran: "+c.What)
-		return
-	}
-	if wasLost(o) && !c.Again && len(t.bound.args.Ask()) == 0 {
-		t.end(event.Unknown, "the connection was lost while it ran; it may have run to its end: "+o.Why)
+	case end == NotStarted:
+		t.unreached(o.Why)
+	case end == Lost && !c.Again && len(t.bound.asks) == 0:
+		t.end(event.Unknown, lostWords(o)+": "+o.Why)
 	}
 }
 
-func (p *playRun) carryOut(ctx context.Context, t *turn, c Change) Outcome {
-	o := Outcome{What: c.What, OK: true}
-	for _, action := range c.Do {
+// carryOut does a change's actions up to the first that fails; end is how the last of them ended. What the step and those ahead of it ask next
+// travels with the last action of the last change: it is there when the change is to be proven.
+func (p *playRun) carryOut(ctx context.Context, t *turn, c Change) (o Outcome, end AnswerState) {
+	o = Outcome{What: c.What, OK: true}
+	for i, action := range c.Do {
 		if !o.OK {
 			o.Answers = append(o.Answers, Answer{})
 			continue
 		}
-		a := p.perform(ctx, t, action)
+		var next *forecast
+		if i == len(c.Do)-1 && c.What == t.next.Changes[len(t.next.Changes)-1].What {
+			next = p.forecast(t)
+		}
+		a := p.perform(ctx, t, action, next)
+		if a.State == NotStarted && ctx.Err() == nil && !t.node().unreachable() {
+			a = p.perform(ctx, t, action, next) // over a new connection
+		}
+		end = a.State
 		o.Answers = append(o.Answers, a)
 		o.OK, o.Why = judgeAction(action, a)
 	}
-	return o
+	return o, end
 }
 
-func (p *playRun) perform(ctx context.Context, t *turn, action Action) Answer {
+// perform carries out one action. Questions, if there are any to go with it, are heard once it has ended by itself.
+func (p *playRun) perform(ctx context.Context, t *turn, action Action, next *forecast) Answer {
 	n, set := t.node(), t.bound.set
+	var f frame
+	closing := func() error { return nil }
 	switch action := action.(type) {
 	case Shell:
 		limit := set.timeout
@@ -246,16 +315,26 @@ func (p *playRun) perform(ctx context.Context, t *turn, action Action) Answer {
 			limit = actionLimit
 		}
 		lines := p.listen(t, action)
-		f := set.shellFrame(action, limit, lines.write)
-		a := f.read(n.exchange(ctx, []remote.Script{f.script})[0])
-		if err := lines.close(); err != nil && a.State == Given {
-			a.State, a.Why = Problem, err.Error()
-		}
-		return a
+		closing = lines.close
+		f = set.shellFrame(action, limit, lines.write)
 	case WriteFile:
-		return n.write(ctx, set, action)
+		var failed *Answer
+		if f, failed = n.writeFrame(ctx, set, action); failed != nil {
+			return *failed
+		}
+	default:
+		return Answer{State: Problem, Why: fmt.Sprintf("no action %T", action)}
 	}
-	return Answer{State: Problem, Why: fmt.Sprintf("no action %T", action)}
+	scripts := append([]remote.Script{f.script}, next.scripts(f.script.Account)...)
+	exits := n.exchange(ctx, scripts)
+	a := f.read(exits[0])
+	if a.State == Given {
+		next.hear(exits[1:])
+	}
+	if err := closing(); err != nil && a.State == Given {
+		a.State, a.Why = Problem, err.Error()
+	}
+	return a
 }
 
 // judgeAction tells whether an action did what it should, and if not why.

@@ -58,6 +58,7 @@ type run struct {
 
 	mu    sync.Mutex
 	plays []*playRun
+	past  cty.Value // play
 	began time.Time
 }
 
@@ -74,6 +75,7 @@ func (p *Plan) Run(ctx context.Context, o RunOptions) int {
 	}
 	r.guard.Collect(p.vars)
 	r.guard.Collect(objectOrEmpty(p.static))
+	r.note()
 	r.announce()
 	for _, play := range p.Plays {
 		if !r.play(ctx, play) || r.interrupted(ctx) {
@@ -101,9 +103,8 @@ func (r *run) announce() {
 // play runs one play; false: no later play runs.
 func (r *run) play(ctx context.Context, play *Play) bool {
 	p := &playRun{run: r, plan: play}
-	r.mu.Lock()
 	r.plays = append(r.plays, p)
-	r.mu.Unlock()
+	defer r.note()
 	names, err := r.hostsOf(p)
 	if err != nil {
 		r.emit(event.Event{Kind: event.Warning, Play: play.Name, Message: err.Error()})
@@ -181,20 +182,27 @@ func (r *run) slot(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// playsValue is play: the plays so far.
+// playsValue is play: the plays that are over.
 func (r *run) playsValue() cty.Value {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.past
+}
+
+// note keeps what a play left, for those that follow and for the outputs.
+func (r *run) note() {
 	all := map[string]cty.Value{}
-	for _, p := range r.plays {
-		all[p.plan.Name] = p.objectOfHosts()
-	}
 	for _, decl := range r.plan.Plays {
-		if _, have := all[decl.Name]; !have {
-			all[decl.Name] = cty.ObjectVal(map[string]cty.Value{"hosts": cty.EmptyObjectVal})
+		all[decl.Name] = playValue(nil)
+	}
+	for _, p := range r.plays {
+		if p.over != cty.NilVal {
+			all[p.plan.Name] = p.over
 		}
 	}
-	return cty.ObjectVal(all)
+	r.mu.Lock()
+	r.past = objectOrEmpty(all)
+	r.mu.Unlock()
 }
 
 // outputs evaluates the output blocks.

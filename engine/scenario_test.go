@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aymanbagabas/go-udiff"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/rogpeppe/go-internal/txtar"
 
@@ -47,7 +48,7 @@ func TestRuns(t *testing.T) {
 				return
 			}
 			if want := section(archive, "want"); got != want {
-				t.Errorf("got\n%s\nwant\n%s", got, want)
+				t.Error(udiff.Unified("want", "got", want, got))
 			}
 		})
 	}

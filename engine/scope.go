@@ -37,7 +37,11 @@ func (m *member) ready(refs []eval.Reference) error {
 		if r.Root != "step" || r.InTry || len(r.Path) < 2 {
 			continue
 		}
-		rec := m.records[r.Path[0]]
+		s := m.play.plan.step(r.Path[0])
+		if s == nil {
+			continue
+		}
+		rec := m.recordOf(s)
 		if rec == nil {
 			continue
 		}
@@ -49,7 +53,10 @@ func (m *member) ready(refs []eval.Reference) error {
 			key, attr = r.Path[1], r.Path[2]
 		}
 		in := rec.instances[key]
-		if in == nil || always[attr] || attr == eval.AnyKey {
+		if in == nil {
+			in = rec.instances[""] // the step ended before it had instances
+		}
+		if in == nil || attr == eval.AnyKey || (always[attr] && in == rec.instances[key]) {
 			continue
 		}
 		if ok, why := in.ran(); !ok {
@@ -93,7 +100,7 @@ func (m *member) scope(refs []eval.Reference, each, self cty.Value) (eval.Scope,
 		s.Values["step"] = cty.ObjectVal(steps)
 	}
 	if hostsRead {
-		s.Values["hosts"] = m.play.hostsValue()
+		s.Values["hosts"] = m.play.hosts
 	}
 	if each != cty.NilVal {
 		s.Values["each"] = each
@@ -145,14 +152,8 @@ func (m *member) addLocals(s eval.Scope, refs []eval.Reference) error {
 	return nil
 }
 
-// hostsValue is hosts: every host of the inventory, with what its steps left in this play. It is made once for each barrier, since it
-// is the same for all hosts.
+// hostsValue is hosts: every host of the inventory, with what its steps left in this play.
 func (p *playRun) hostsValue() cty.Value {
-	p.hostsMu.Lock()
-	defer p.hostsMu.Unlock()
-	if p.hostsMade {
-		return p.hosts
-	}
 	members := map[string]*member{}
 	for _, m := range p.members {
 		members[m.node.host.Name] = m
@@ -172,15 +173,7 @@ func (p *playRun) hostsValue() cty.Value {
 		}
 		all[h.Name] = cty.ObjectVal(attrs)
 	}
-	p.hosts, p.hostsMade = objectOrEmpty(all), true
-	return p.hosts
-}
-
-// forgetHosts makes the next barrier look again.
-func (p *playRun) forgetHosts() {
-	p.hostsMu.Lock()
-	p.hostsMade = false
-	p.hostsMu.Unlock()
+	return objectOrEmpty(all)
 }
 
 // explain writes an evaluation error of a host for a person.

@@ -13,6 +13,8 @@ import (
 type inquiry struct {
 	set       setting
 	questions []Question
+	// listen, where set, is told what a script that a person wrote prints.
+	listen func(Shell) *listener
 }
 
 // instanceKey names one instance of one step within a play.
@@ -23,25 +25,45 @@ type instanceKey struct {
 
 // heard is what a host answered to one instance's questions, and when.
 type heard struct {
+	set       string // where they were asked
 	questions []Question
 	answers   []Answer
 	epoch     int
 }
 
+// hear remembers answers for as long as nothing is acted on. What a broken connection left open is asked again when it is needed.
+func (m *member) hear(key instanceKey, in inquiry, answers []Answer, epoch int) {
+	for _, a := range answers {
+		if a.State == Lost || a.State == NotStarted {
+			return
+		}
+	}
+	m.heard[key] = heard{set: in.set.key(), questions: in.questions, answers: answers, epoch: epoch}
+}
+
+// fresh gives what was heard already.
+func (m *member) fresh(key instanceKey, set setting, qs []Question) ([]Answer, bool) {
+	h, ok := m.heard[key]
+	if !ok || h.epoch != m.node.epoch || h.set != set.key() || !reflect.DeepEqual(h.questions, qs) {
+		return nil, false
+	}
+	return h.answers, true
+}
+
 // questions gives the answers to a turn's own questions: those heard earlier if nothing was acted on since, else asked now, in one
 // round trip with those of the steps ahead.
 func (p *playRun) questions(ctx context.Context, t *turn) ([]Question, []Answer) {
-	qs := t.bound.args.Ask()
+	qs := t.bound.asks
 	m, n := t.member, t.node()
 	own := instanceKey{t.step, t.key}
-	if h, ok := m.heard[own]; ok && h.epoch == n.epoch && reflect.DeepEqual(h.questions, qs) {
-		return qs, p.overlaid(t, qs, h.answers)
+	if answers, ok := m.fresh(own, t.bound.set, qs); ok {
+		return qs, p.overlaid(t, qs, answers)
 	}
 	if len(qs) == 0 {
 		return nil, nil
 	}
 	p.started(t)
-	keys, inquiries := []instanceKey{own}, []inquiry{{set: t.bound.set, questions: qs}}
+	keys, inquiries := []instanceKey{own}, []inquiry{{set: t.bound.set, questions: qs, listen: p.listenTo(t)}}
 	if asksHost(qs) {
 		ahead, more := p.ahead(t)
 		keys, inquiries = append(keys, ahead...), append(inquiries, more...)
@@ -49,9 +71,91 @@ func (p *playRun) questions(ctx context.Context, t *turn) ([]Question, []Answer)
 	epoch := n.epoch
 	answers := p.exchange(ctx, n, inquiries)
 	for i, key := range keys {
-		m.heard[key] = heard{questions: inquiries[i].questions, answers: answers[i], epoch: epoch}
+		m.hear(key, inquiries[i], answers[i], epoch)
 	}
 	return qs, p.overlaid(t, qs, answers[0])
+}
+
+// listenTo tells what the turn's own script prints, where a script is the question.
+func (p *playRun) listenTo(t *turn) func(Shell) *listener {
+	return func(sh Shell) *listener { return p.listen(t, sh) }
+}
+
+// isPersons tells whether a question is a script that a person wrote, with no limit but the step's: it may take as long as an action.
+func isPersons(q Question) bool {
+	sh, ok := q.(Shell)
+	return ok && sh.Foreign && sh.Limit == 0
+}
+
+// travels tells whether questions may be asked before their step is reached, and again after every change: all that are answered at once, on
+// the host.
+func travels(qs []Question) bool {
+	for _, q := range qs {
+		if _, controller := q.(Manifest); controller || isPersons(q) {
+			return false
+		}
+	}
+	return len(qs) > 0
+}
+
+// A forecast is what a host will be asked next: it travels with an action.
+type forecast struct {
+	member    *member
+	keys      []instanceKey
+	inquiries []inquiry
+	epoch     int
+	batch     *batch
+}
+
+// forecast finds the questions that prove the turn's changes, and those of the steps ahead.
+func (p *playRun) forecast(t *turn) *forecast {
+	f := &forecast{member: t.member, epoch: t.node().epoch}
+	if travels(t.bound.asks) {
+		f.keys = append(f.keys, instanceKey{t.step, t.key})
+		f.inquiries = append(f.inquiries, inquiry{set: t.bound.set, questions: t.bound.asks})
+	}
+	keys, inquiries := p.ahead(t)
+	f.keys, f.inquiries = append(f.keys, keys...), append(f.inquiries, inquiries...)
+	return f
+}
+
+// scripts are those of one account: only they are sure to run behind the action.
+func (f *forecast) scripts(account string) []remote.Script {
+	if f == nil {
+		return nil
+	}
+	var keys []instanceKey
+	var inquiries []inquiry
+	for i, in := range f.inquiries {
+		if in.as(account) {
+			keys, inquiries = append(keys, f.keys[i]), append(inquiries, in)
+		}
+	}
+	f.keys, f.inquiries = keys, inquiries
+	f.batch = newBatch(inquiries)
+	return f.batch.scripts
+}
+
+// as tells whether all questions are asked as one account.
+func (in inquiry) as(account string) bool {
+	for _, q := range in.questions {
+		sh, _ := q.(Shell)
+		if in.set.login(sh) != account {
+			return false
+		}
+	}
+	return true
+}
+
+// hear takes the answers.
+func (f *forecast) hear(exits []remote.Exit) {
+	if f == nil {
+		return
+	}
+	f.batch.read(exits)
+	for i, key := range f.keys {
+		f.member.hear(key, f.inquiries[i], f.batch.answers[i], f.epoch)
+	}
 }
 
 // asksHost tells whether a question goes to the host at all.
@@ -71,7 +175,7 @@ func (p *playRun) ahead(t *turn) ([]instanceKey, []inquiry) {
 	var inquiries []inquiry
 	m := t.member
 	for _, s := range p.plan.Steps[t.step.index+1:] {
-		if s.isCheck() || !m.takesPart(s) || (s.runOnce && !s.mod.Surveys && !p.first(m)) {
+		if s.isCheck() || !m.takesPart(s) || (s.runOnce && !s.mod.Surveys && !p.isFirst(m, s)) {
 			continue
 		}
 		expected, ok := m.expect(s)
@@ -80,11 +184,8 @@ func (p *playRun) ahead(t *turn) ([]instanceKey, []inquiry) {
 		}
 		for _, e := range expected {
 			key := instanceKey{s, e.key}
-			qs := e.bound.args.Ask()
-			if h, fresh := m.heard[key]; fresh && h.epoch == m.node.epoch && reflect.DeepEqual(h.questions, qs) {
-				continue
-			}
-			if asksHost(qs) {
+			qs := e.bound.asks
+			if _, known := m.fresh(key, e.bound.set, qs); !known && travels(qs) {
 				keys, inquiries = append(keys, key), append(inquiries, inquiry{set: e.bound.set, questions: qs})
 			}
 		}
@@ -141,7 +242,7 @@ func newBatch(inquiries []inquiry) *batch {
 			case Manifest:
 				b.manifests = append(b.manifests, manifestAt{at, q})
 			case Shell:
-				b.shell(at, in.set, q)
+				b.shell(at, in, q)
 			case Path:
 				key := in.set.key()
 				if q.Follow {
@@ -165,14 +266,27 @@ func newBatch(inquiries []inquiry) *batch {
 
 func (b *batch) put(at spot, a Answer) { b.answers[at.inquiry][at.question] = a }
 
-func (b *batch) shell(at spot, set setting, q Shell) {
+func (b *batch) shell(at spot, in inquiry, q Shell) {
 	limit := questionLimit
-	if q.Foreign && set.timeout > 0 { // a person's script that only looks may take as long as that person says
-		limit = set.timeout
+	if q.Foreign && in.set.timeout > 0 { // a person's script that only looks may take as long as that person says
+		limit = in.set.timeout
 	}
-	f := set.shellFrame(q, limit, nil)
+	if in.listen == nil || !isPersons(q) {
+		f := in.set.shellFrame(q, limit, nil)
+		b.scripts = append(b.scripts, f.script)
+		b.readers = append(b.readers, func(e remote.Exit) { b.put(at, f.read(e)) })
+		return
+	}
+	lines := in.listen(q)
+	f := in.set.shellFrame(q, limit, lines.write)
 	b.scripts = append(b.scripts, f.script)
-	b.readers = append(b.readers, func(e remote.Exit) { b.put(at, f.read(e)) })
+	b.readers = append(b.readers, func(e remote.Exit) {
+		a := f.read(e)
+		if err := lines.close(); err != nil && a.State == Given {
+			a.State, a.Why = Problem, err.Error()
+		}
+		b.put(at, a)
+	})
 }
 
 func (b *batch) paths(g *pathGroup) {

@@ -16,11 +16,7 @@ func (p *Plan) staticScope(w where, refs []eval.Reference) eval.Scope {
 	s := p.scope(refs, nil)
 	s.Values["run"] = p.runValue(nil)
 	s.Values["local"] = p.staticLocalsFor(w)
-	if p.inv == nil {
-		s.Values["group"] = cty.DynamicVal
-	} else {
-		s.Values["group"] = p.inv.GroupValue()
-	}
+	s.Values["group"] = p.groups
 	s.Values["play"] = cty.DynamicVal
 	if !w.hostless {
 		s.Values["host"] = cty.ObjectVal(map[string]cty.Value{

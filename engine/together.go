@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -26,8 +26,14 @@ func (p *playRun) together(ctx context.Context, s *Step) {
 		p.once(ctx, s)
 		return
 	}
+	whole := map[*member][]*turn{}
 	for _, key := range p.fleetKeys(s) {
-		p.fleet(ctx, s, key)
+		for _, t := range p.fleet(ctx, s, key) {
+			whole[t.member] = append(whole[t.member], t)
+		}
+	}
+	for _, m := range p.members {
+		p.settle(m, whole[m])
 	}
 }
 
@@ -41,16 +47,19 @@ func (p *playRun) fleetKeys(s *Step) []string {
 			continue
 		}
 		m.reached++
+		m.part = nil
 		if t := p.dependency(m, s); t != nil {
-			p.finish(t)
+			p.leave(m, t)
 			continue
 		}
 		list, depends, err := m.instances(s)
 		if t := p.uninstanced(m, s, list, depends, err); t != nil {
-			p.finish(t)
+			p.leave(m, t)
 			continue
 		}
+		m.part = make(map[string]instanceOf, len(list))
 		for _, in := range list {
+			m.part[in.key] = in
 			if !seen[in.key] {
 				seen[in.key] = true
 				keys = append(keys, in.key)
@@ -60,31 +69,21 @@ func (p *playRun) fleetKeys(s *Step) []string {
 	return keys
 }
 
-// fleet decides one instance of a step over all hosts that the play began with.
-func (p *playRun) fleet(ctx context.Context, s *Step, key string) {
-	turns := make([]*turn, 0, len(p.members))
-	var mu sync.Mutex
+// fleet decides one instance of a step over all hosts that the play began with, and gives the turns of those that had one.
+func (p *playRun) fleet(ctx context.Context, s *Step, key string) []*turn {
+	all := make([]*turn, len(p.members))
 	var wg sync.WaitGroup
-	for _, m := range p.members {
-		if !m.takesPart(s) {
-			continue
+	for i, m := range p.members {
+		switch in, mine := m.part[key]; {
+		case !m.takesPart(s):
+		case m.out:
+			all[i] = p.fallen(m, s, key)
+		case mine:
+			wg.Go(func() { all[i] = p.begin(m, s, in) })
 		}
-		if m.out {
-			turns = append(turns, p.fallen(m, s, key))
-			continue
-		}
-		wg.Go(func() {
-			t := p.beginInstance(m, s, key)
-			if t == nil {
-				return
-			}
-			mu.Lock()
-			turns = append(turns, t)
-			mu.Unlock()
-		})
 	}
 	wg.Wait()
-	turns = inOrder(turns)
+	turns := slices.DeleteFunc(all, func(t *turn) bool { return t == nil })
 	scope := p.inScope(turns)
 	if anyGoing(scope) {
 		p.attempts(ctx, scope)
@@ -93,31 +92,16 @@ func (p *playRun) fleet(ctx context.Context, s *Step, key string) {
 		p.limitedWords(t, turns)
 		p.finish(t)
 	}
+	return turns
 }
 
 // fallen is the turn of a host that fell out earlier in this play: the decision sees it as unknown.
 func (p *playRun) fallen(m *member, s *Step, key string) *turn {
-	t := &turn{member: m, step: s, key: key, out: true, begun: time.Now()}
+	t := newTurn(m, s, key)
+	t.out = true
 	t.see(p)
 	t.seen.Reach, t.seen.Why = Unreached, m.message
 	return t
-}
-
-// beginInstance begins the instance with that key; nil where this host has none, or has ended the step already.
-func (p *playRun) beginInstance(m *member, s *Step, key string) *turn {
-	if r := m.records[s.Name]; r != nil && r.instances[""] != nil {
-		return nil
-	}
-	list, depends, err := m.instances(s)
-	if err != nil || depends != nil {
-		return nil
-	}
-	for _, in := range list {
-		if in.key == key {
-			return p.begin(m, s, in)
-		}
-	}
-	return nil
 }
 
 // inScope are the turns that a fleet decision sees: skipped hosts are not in it, lost ones are. A host whose arguments could not be had
@@ -162,19 +146,18 @@ func (p *playRun) once(ctx context.Context, s *Step) {
 		}
 		m.reached++
 		turns, lost := p.onceOn(ctx, m, s)
-		if lost {
-			p.finish(turns[0])
-			continue
-		}
 		for _, t := range turns {
 			p.finish(t)
 		}
-		p.share(m, s, turns)
-		return
+		p.settle(m, turns)
+		if !lost {
+			p.share(m, s, turns)
+			return
+		}
 	}
 }
 
-// onceOn runs the step on one host; lost tells that nothing was started there.
+// onceOn runs the step on one host; lost tells that nothing was started there, and gives nothing but the turn that found out.
 func (p *playRun) onceOn(ctx context.Context, m *member, s *Step) (turns []*turn, lost bool) {
 	if t := p.dependency(m, s); t != nil {
 		return []*turn{t}, false
@@ -183,14 +166,16 @@ func (p *playRun) onceOn(ctx context.Context, m *member, s *Step) (turns []*turn
 	if t := p.uninstanced(m, s, list, depends, err); t != nil {
 		return []*turn{t}, false
 	}
+	acted := false
 	for _, in := range list {
 		t := p.begin(m, s, in)
 		if t.verdict == nil {
 			p.attempts(ctx, p.audience(t))
 		}
-		if t.verdict.status == event.Unreachable {
+		if t.verdict.status == event.Unreachable && !acted {
 			return []*turn{t}, true
 		}
+		acted = acted || t.acted
 		turns = append(turns, t)
 	}
 	return turns, false
@@ -199,15 +184,22 @@ func (p *playRun) onceOn(ctx context.Context, m *member, s *Step) (turns []*turn
 // audience are the turns that decide a run_once step: its own, and for a module that surveys the hosts one of every other host, with the
 // same arguments.
 func (p *playRun) audience(t *turn) []*turn {
-	turns := []*turn{t}
 	if !t.step.mod.Surveys {
-		return turns
+		return []*turn{t}
 	}
+	var turns []*turn
 	for _, m := range p.members {
-		if m == t.member || !m.takesPart(t.step) || m.out {
-			continue
+		switch {
+		case m == t.member:
+			turns = append(turns, t)
+		case m.takesPart(t.step):
+			other := newTurn(m, t.step, t.key)
+			if m.out {
+				other = p.fallen(m, t.step, t.key)
+			}
+			other.each, other.bound = t.each, t.bound
+			turns = append(turns, other)
 		}
-		turns = append(turns, &turn{member: m, step: t.step, key: t.key, each: t.each, bound: t.bound, begun: t.begun})
 	}
 	return turns
 }
@@ -220,41 +212,27 @@ func (p *playRun) share(from *member, s *Step, turns []*turn) {
 		}
 		m.reached++
 		for _, t := range turns {
-			in := *t.instance()
-			m.record(s, t.key, &in)
-			if t.verdict.status == event.WouldChange {
+			m.record(s, t.key, t.instance())
+			if t.verdict.status == event.WouldChange && !t.verdict.masked {
 				m.node.would = append(m.node.would, s.Name)
 			}
-			if t.verdict.status.Bad() && !t.verdict.ignored && !m.out {
+			if t.verdict.status.Bad() && !t.verdict.ignored {
 				m.status = worse(m.status, t.verdict.status)
-				p.lose(m, t)
 			}
 		}
+		p.settle(m, turns)
 	}
 }
 
-func inOrder(turns []*turn) []*turn {
-	by := make(map[int]*turn, len(turns))
-	hi := -1
-	for _, t := range turns {
-		i := t.node().host.Index
-		by[i] = t
-		hi = max(hi, i)
-	}
-	out := make([]*turn, 0, len(turns))
-	for i := 0; i <= hi; i++ {
-		if t, ok := by[i]; ok {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
-// objectOfHosts is play.NAME.hosts.
+// objectOfHosts is play.NAME.
 func (p *playRun) objectOfHosts() cty.Value {
 	hosts := map[string]cty.Value{}
 	for _, m := range p.members {
 		hosts[m.node.host.Name] = m.summary()
 	}
+	return playValue(hosts)
+}
+
+func playValue(hosts map[string]cty.Value) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{"hosts": objectOrEmpty(hosts)})
 }

@@ -23,10 +23,10 @@ type turn struct {
 	out bool
 
 	seen    Seen
-	asked   []Question // all of this round, More included
-	acted   bool
-	done    map[string]bool // changes carried out well, by What
-	failed  map[string]bool // changes that failed, by What
+	asked   []Question      // all of this round, More included
+	acted   bool            // an action began, in this attempt or an earlier one
+	fates   map[string]fate // of this attempt's changes, by What
+	tried   map[string]bool // changes whose actions began, of all attempts, by What
 	changes []event.Change  // what was, or would be, changed
 	next    *Act            // decided this round
 	told    Values          // results that the first Act of the turn told
@@ -41,9 +41,24 @@ type verdict struct {
 	status  event.Status
 	ignored bool
 	unrun   bool // as an instance's
+	masked  bool // check mode could not judge it
+	bug     bool // the module's: a dry run does not explain it away
 	reason  string
 	results map[string]cty.Value // nil: the module has not run
 	warn    []string
+}
+
+// A fate is what became of a change that was carried out.
+type fate int
+
+const (
+	carriedOut fate = iota + 1
+	gaveWay         // one of its actions failed
+	wasCut          // the connection was lost while one of its actions ran
+)
+
+func newTurn(m *member, s *Step, key string) *turn {
+	return &turn{member: m, step: s, key: key, begun: m.play.now()}
 }
 
 func (t *turn) node() *node { return t.member.node }
@@ -51,7 +66,7 @@ func (t *turn) node() *node { return t.member.node }
 // reset makes a turn ready for another attempt: from asking, with nothing behind it.
 func (t *turn) reset() {
 	t.seen, t.asked, t.next, t.verdict = Seen{}, nil, nil, nil
-	t.done, t.failed, t.told = nil, nil, nil
+	t.fates, t.told = nil, nil
 	t.node().epoch++ // what was answered before the attempt is stale
 }
 
@@ -67,31 +82,35 @@ func (t *turn) see(p *playRun) {
 	t.seen.Run, t.seen.Limited, t.seen.Diff = p.run.id, p.run.opts.Limited, p.run.opts.Diff
 }
 
-// unreached makes the host unknown to the decision, and ends its turn: unreachable where nothing was begun, unknown where something was.
+// unreached makes the host unknown to the decision, and ends its turn: unreachable where nothing was begun, unknown where something was, since
+// nobody can tell any more what it left.
 func (t *turn) unreached(why string) {
 	t.seen.Reach, t.seen.Why, t.seen.Answers = Unreached, why, nil
 	if t.out {
 		return
 	}
-	if t.lostAction() {
-		t.end(event.Unknown, why)
-		return
+	last, lost := t.lostOutcome()
+	switch {
+	case lost:
+		t.end(event.Unknown, lostWords(last)+"; it cannot be asked: "+why)
+	case t.acted:
+		t.end(event.Unknown, "the host was lost after the step had begun to change it, and cannot be asked what is there now: "+why)
+	default:
+		t.end(event.Unreachable, why)
 	}
-	t.end(event.Unreachable, why)
 }
 
-// lostAction tells whether an action of this turn has an outcome that nobody knows.
-func (t *turn) lostAction() bool {
+// lostOutcome is the last outcome, if nobody knows it.
+func (t *turn) lostOutcome() (Outcome, bool) {
 	if len(t.seen.Past) == 0 {
-		return false
+		return Outcome{}, false
 	}
 	last := t.seen.Past[len(t.seen.Past)-1]
-	for _, a := range last.Answers {
-		if a.State == Lost {
-			return true
-		}
-	}
-	return false
+	return last, wasLost(last)
+}
+
+func lostWords(o Outcome) string {
+	return fmt.Sprintf("the connection was lost while %q ran, which may have come to its end or not", o.What)
 }
 
 // take looks at what the module decided. It leaves an Act in next, or ends the turn once final (no host of the step has work left).
@@ -104,41 +123,62 @@ func (t *turn) take(d Decision) {
 	case Act:
 		t.takeAct(d)
 	case Done, Stop:
+	case broken:
+		t.bug(d.what)
 	case More:
-		t.end(event.Failed, fmt.Sprintf("module %s asks more questions without end", t.step.Module))
+		t.bug("asks more questions without end")
 	default:
-		t.end(event.Failed, fmt.Sprintf("module %s decided nothing: this is a bug of the module", t.step.Module))
+		t.bug("decided nothing")
 	}
 }
 
 func (t *turn) takeAct(d Act) {
 	if len(d.Changes) == 0 {
-		t.end(event.Failed, fmt.Sprintf("module %s decided to change nothing at all: this is a bug of the module", t.step.Module))
+		t.bug("decided to act, and names no change")
 		return
 	}
-	var todo []Change
 	for _, c := range d.Changes {
-		if len(c.Do) == 0 {
-			continue
-		}
-		switch {
-		case t.done[c.What]:
-			t.end(event.Failed, "did not converge: after \""+c.What+"\" was carried out it is needed again"+haveWant(c))
-			return
-		case t.failed[c.What] && !c.Again:
-			t.end(t.failureStatus(), t.firstFailure())
+		if len(c.Do) > 0 && !t.mayDo(c) {
 			return
 		}
-		todo = append(todo, c)
-	}
-	if len(todo) == 0 && t.seen.Past != nil {
-		t.end(event.Failed, "did not converge: still foreseen but never carried out: "+d.Changes[0].What)
-		return
 	}
 	t.next = &d
 	if t.told == nil {
 		t.told = d.Results
 	}
+}
+
+// mayDo tells whether a change may be carried out now: not one that was carried out in this attempt already, or that failed; one whose
+// connection was lost only if its module says so. Otherwise the turn ends.
+func (t *turn) mayDo(c Change) bool {
+	switch t.fates[c.What] {
+	case carriedOut:
+		t.end(event.Failed, fmt.Sprintf("did not converge: after %q was carried out it is needed again%s", c.What, haveWant(c)))
+	case gaveWay:
+		t.end(event.Failed, t.firstFailure())
+	case wasCut:
+		if c.Again {
+			return true
+		}
+		t.end(event.Unknown, fmt.Sprintf("the connection was lost while %q ran; it is still needed%s, and is not run a second time: "+
+			"look at what it left, and run again", c.What, haveWant(c)))
+	default:
+		return true
+	}
+	return false
+}
+
+// works tells whether the turn has something to carry out.
+func (t *turn) works() bool {
+	if t.next == nil {
+		return false
+	}
+	for _, c := range t.next.Changes {
+		if len(c.Do) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // withTold adds what only the first Act could tell, such as what was there before.
@@ -156,17 +196,10 @@ func haveWant(c Change) string {
 	return fmt.Sprintf(" (have %s, want %s)", c.Have, c.Want)
 }
 
-func (t *turn) failureStatus() event.Status {
-	if t.lostAction() {
-		return event.Unknown
-	}
-	return event.Failed
-}
-
 // firstFailure is why the first outcome that went wrong did.
 func (t *turn) firstFailure() string {
 	for _, o := range t.seen.Past {
-		if !o.OK {
+		if !o.OK && !wasLost(o) {
 			return o.What + ": " + o.Why
 		}
 	}
@@ -182,19 +215,43 @@ func (t *turn) conclude(d Decision) {
 	case Done:
 		t.concludeDone(d)
 	case Stop:
-		t.verdict = &verdict{status: d.State, reason: d.Why, warn: d.Warn, results: t.step.results(d.Results, t.bound.given)}
-		switch d.State {
-		case Refused, Failed, Skipped:
-		default:
-			t.verdict.status = event.Failed
-		}
+		t.concludeStop(d)
 	default:
 		t.end(event.Failed, "no verdict")
 	}
 }
 
+func (t *turn) concludeStop(d Stop) {
+	results, err := t.step.results(d.Results, t.bound.given)
+	t.verdict = &verdict{status: d.State, reason: d.Why, warn: d.Warn, results: results}
+	switch d.State {
+	case Refused, Skipped:
+	case Failed:
+		if last, lost := t.lostOutcome(); lost {
+			t.verdict.status = event.Unknown
+			t.verdict.reason = lostWords(last) + ": " + d.Why
+		}
+	default:
+		t.verdict.status, t.verdict.bug = event.Failed, true
+		t.verdict.reason = fmt.Sprintf("module %s stops with the state %q: this is a bug of the module (%s)", t.step.Module, d.State, d.Why)
+	}
+	if err != nil {
+		t.bug(err.Error())
+	}
+}
+
+// bug ends the turn because its module did what no module may. No playbook and no dry run mends that.
+func (t *turn) bug(what string) {
+	t.verdict = &verdict{status: event.Failed, bug: true, reason: fmt.Sprintf("module %s %s: this is a bug of the module", t.step.Module, what)}
+}
+
 func (t *turn) concludeDone(d Done) {
-	v := &verdict{status: event.OK, warn: d.Warn, results: t.step.results(t.withTold(d.Results), t.bound.given)}
+	results, err := t.step.results(t.withTold(d.Results), t.bound.given)
+	if err != nil {
+		t.bug(err.Error())
+		return
+	}
+	v := &verdict{status: event.OK, warn: d.Warn, results: results}
 	if t.acted {
 		v.status = event.Changed
 	}
@@ -207,10 +264,11 @@ func (t *turn) concludeDone(d Done) {
 	t.verdict = v
 }
 
+// wasLost tells whether nobody knows how an outcome's actions ended.
 func wasLost(o Outcome) bool {
 	for _, a := range o.Answers {
-		if a.State == Lost || a.State == NotStarted {
-			return a.State == Lost
+		if a.State == Lost {
+			return true
 		}
 	}
 	return false
@@ -228,7 +286,7 @@ func (t *turn) dropUndone() {
 	var kept []event.Change
 	seen := map[string]bool{}
 	for _, c := range t.changes {
-		if (t.done[c.What] || t.failed[c.What]) && !seen[c.What] {
+		if t.tried[c.What] && !seen[c.What] {
 			kept = append(kept, c)
 			seen[c.What] = true
 		}

@@ -47,14 +47,15 @@ sync -- "$d" 2>/dev/null || sync
 // inlineLimit is the largest content that travels inside the script; a larger one goes over sftp.
 const inlineLimit = 256 << 10
 
-// write carries out a WriteFile on a host.
-func (n *node) write(ctx context.Context, s setting, w WriteFile) Answer {
+// writeFrame is the script of a WriteFile. Where the content has to be uploaded first it does so; failed is what became of that where it went
+// wrong.
+func (n *node) writeFrame(ctx context.Context, s setting, w WriteFile) (f frame, failed *Answer) {
 	if w.Content.Size <= inlineLimit || !s.uploads() {
 		content, err := readBlob(w.Content)
 		if err != nil {
-			return Answer{State: Problem, Why: err.Error()}
+			return f, &Answer{State: Problem, Why: err.Error()}
 		}
-		return n.writeWith(ctx, s, w, Shell{Stdin: content}, "", "")
+		return s.writeScript(w, Shell{Stdin: content}, "", ""), nil
 	}
 	up := "/tmp/.cvsplay." + newNonce()
 	here := ""
@@ -62,12 +63,15 @@ func (n *node) write(ctx context.Context, s setting, w WriteFile) Answer {
 		up, here = path.Join(path.Dir(w.Path), ".cvsplay."+newNonce()), "here"
 	}
 	if err := n.upload(ctx, up, w.Content); err != nil {
-		return Answer{State: Problem, Why: w.Path + ": " + writeCause(err.Error())}
+		if n.unreachable() || ctx.Err() != nil {
+			return f, &Answer{State: NotStarted, Why: err.Error()}
+		}
+		return f, &Answer{State: Problem, Why: w.Path + ": " + writeCause(err.Error())}
 	}
 	if s.place != nil {
-		return n.writeInside(ctx, s, w, up)
+		return s.writeInside(w, up), nil
 	}
-	return n.writeWith(ctx, s, w, Shell{}, up, here)
+	return s.writeScript(w, Shell{}, up, here), nil
 }
 
 // uploads tells whether a file uploaded by the login user can be read where the step runs: by itself, by root, or through the container's
@@ -109,14 +113,13 @@ func writeArgs(w WriteFile, src, here string) []string {
 	return []string{w.Path, w.Mode, w.Owner, w.Group, check, mark(w.Backup, "backup"), mark(w.Follow, "follow"), src, here}
 }
 
-func (n *node) writeWith(ctx context.Context, s setting, w WriteFile, sh Shell, src, here string) Answer {
+func (s setting) writeScript(w WriteFile, sh Shell, src, here string) frame {
 	sh.Text, sh.Args, sh.AnyCode = writeScript, writeArgs(w, src, here), true
-	f := s.shellFrame(sh, actionLimit, nil)
-	return writeAnswer(w, f.read(n.exchange(ctx, []remote.Script{f.script})[0]))
+	return s.shellFrame(sh, actionLimit, nil).reading(w)
 }
 
 // writeInside feeds an uploaded file to the script inside a container.
-func (n *node) writeInside(ctx context.Context, s setting, w WriteFile, up string) Answer {
+func (s setting) writeInside(w WriteFile, up string) frame {
 	user := ""
 	if s.account != "" {
 		user = "-u " + Quote(s.account) + " "
@@ -124,8 +127,13 @@ func (n *node) writeInside(ctx context.Context, s setting, w WriteFile, up strin
 	words := append([]string{s.place.name, "/bin/sh", "-c", writeScript, "write"}, writeArgs(w, "", "")...)
 	text := fmt.Sprintf("%s\nctr exec -i %s%s <%s; c=$?; rm -f -- %s; exit $c\n",
 		RuntimePrelude(s.place.runtime), user, QuoteAll(words...), Quote(up), Quote(up))
-	f := setting{}.shellFrame(Shell{Text: text, AnyCode: true}, actionLimit, nil)
-	return writeAnswer(w, f.read(n.exchange(ctx, []remote.Script{f.script})[0]))
+	return setting{}.shellFrame(Shell{Text: text, AnyCode: true}, actionLimit, nil).reading(w)
+}
+
+// reading is the frame with the exit codes of writeScript read.
+func (f frame) reading(w WriteFile) frame {
+	read := f.read
+	return frame{script: f.script, read: func(e remote.Exit) Answer { return writeAnswer(w, read(e)) }}
 }
 
 func writeAnswer(w WriteFile, a Answer) Answer {

@@ -32,7 +32,8 @@ func RuntimePrelude(runtime string) string {
 
 // A socket that may be written settles "plain or sudo" without a process; whether the engine behind it answers is then told by the first
 // command that is sent to it.
-const runtimePrelude = `ctr_find() {
+const runtimePrelude = `# the container runtime
+ctr_find() {
 	[ "${ctr_for-}" = @WANT@ ] && return 0
 	ctr_name= ctr_sudo= ctr_words= ctr_for=
 	for ctr_try in @NAMES@; do

@@ -170,10 +170,10 @@ func (h *containerHost) bringImage() engine.Change {
 		have = shortID(h.image.ID)
 	}
 	if h.Args.ImageTar != "" {
-		return engine.Change{What: changeLoad, Have: have, Want: h.ref.String(), Again: true,
+		return engine.Change{What: changeLoad, Have: have, Want: h.ref.short(), Again: true,
 			Do: []engine.Action{loadImage(h.Args.Runtime, h.Args.ImageTar, h.Args.StartTimeout)}}
 	}
-	return engine.Change{What: changePull, Have: have, Want: h.ref.String(), Again: true, Do: []engine.Action{h.Args.pullImage(h.ref)}}
+	return engine.Change{What: changePull, Have: have, Want: h.ref.short(), Again: true, Do: []engine.Action{h.Args.pullImage(h.ref)}}
 }
 
 // startChanges make room and start the container. What is replaced is only stopped here: it can be started again if the launch fails.
@@ -196,7 +196,7 @@ func (h *containerHost) startChanges() []engine.Change {
 	if h.Args.isProvisional() {
 		name = h.Args.provisional()
 	}
-	return append(out, engine.Change{What: changeLaunch, Have: "absent", Want: "running from " + h.ref.String(), Again: true,
+	return append(out, engine.Change{What: changeLaunch, Have: "absent", Want: "running from " + h.ref.short(), Again: true,
 		Do: []engine.Action{launchContainer(h.Args.Runtime, h.launchWords(name), h.Args.StartTimeout)}})
 }
 

@@ -112,6 +112,16 @@ func (r reference) String() string {
 	return s
 }
 
+// short is String with as much of the digest as people compare.
+func (r reference) short() string {
+	const shown = len("sha256:") + 12
+	s := r.String()
+	if len(r.Digest) > shown {
+		s = s[:len(s)-len(r.Digest)+shown]
+	}
+	return s
+}
+
 // sameRepository tells whether a name of an image (NAME:TAG or NAME@DIGEST, as a runtime lists it) is of this repository, and gives it parsed.
 func (r reference) sameRepository(listed string) (reference, bool) {
 	other, err := parseReference(listed)

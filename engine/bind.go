@@ -3,6 +3,9 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -13,6 +16,7 @@ import (
 
 	"cvsplay/engine/eval"
 	"cvsplay/engine/remote"
+	"cvsplay/inventory"
 )
 
 // A bound is one step instance's arguments and setting on one host.
@@ -42,40 +46,52 @@ func (m *member) instances(s *Step) (list []instanceOf, depends []string, err er
 	if err != nil {
 		return nil, nil, err
 	}
-	v, _ = v.Unmark()
 	if !v.IsKnown() {
 		return nil, m.dependsOn(s.forEach), nil
 	}
-	list, err = itemsOf(v)
+	list, known, err := itemsOf(v)
+	if err == nil && !known {
+		return nil, m.dependsOn(s.forEach), nil
+	}
 	return list, nil, err
 }
 
-func itemsOf(v cty.Value) ([]instanceOf, error) {
+var errForEach = errors.New("for_each needs a map, a set of strings, or a list of distinct strings")
+
+// itemsOf reads the value of for_each; known is false where a key is not.
+func itemsOf(v cty.Value) (list []instanceOf, known bool, err error) {
+	if v.IsMarked() {
+		return nil, false, errors.New("for_each may not be sensitive: its keys stand in every report; nonsensitive() says that a value is none")
+	}
 	if v.IsNull() || !v.CanIterateElements() {
-		return nil, errors.New("for_each needs a map, a set of strings, or a list of distinct strings")
+		return nil, false, errForEach
 	}
 	t := v.Type()
 	byKey := t.IsMapType() || t.IsObjectType()
-	var list []instanceOf
 	seen := map[string]bool{}
 	for it := v.ElementIterator(); it.Next(); {
 		k, item := it.Element()
 		if !byKey {
 			k = item
 		}
-		k, _ = k.Unmark()
+		if k.IsMarked() {
+			return nil, false, errors.New("for_each may not have sensitive keys: they stand in every report")
+		}
 		ks, err := convert.Convert(k, cty.String)
-		if err != nil || !ks.IsKnown() || ks.IsNull() {
-			return nil, errors.New("for_each needs a map, a set of strings, or a list of distinct strings")
+		if err != nil || ks.IsNull() {
+			return nil, false, errForEach
+		}
+		if !ks.IsKnown() {
+			return nil, false, nil
 		}
 		key := ks.AsString()
 		if seen[key] {
-			return nil, fmt.Errorf("for_each: %q is in the list twice", key)
+			return nil, false, fmt.Errorf("%q is in the list twice; every instance needs a key of its own", key)
 		}
 		seen[key] = true
 		list = append(list, instanceOf{key: key, each: cty.ObjectVal(map[string]cty.Value{"key": ks, "value": item})})
 	}
-	return list, nil
+	return list, true, nil
 }
 
 // An expected is an instance of a later step whose arguments are known already.
@@ -142,9 +158,9 @@ func (m *member) reachedAny(steps []string) bool {
 // unreachedSteps are the steps that a step refers to and that have left nothing yet.
 func (m *member) unreachedSteps(s *Step) []string {
 	var out []string
-	for _, r := range s.refs() {
-		if r.Root == "step" && len(r.Path) > 0 && m.records[r.Path[0]] == nil {
-			out = append(out, r.Path[0])
+	for _, name := range s.reads {
+		if m.records[name] == nil {
+			out = append(out, name)
 		}
 	}
 	return out
@@ -274,15 +290,38 @@ func (m *member) placeOf(s *Step, in instanceOf, b *bound) (*place, error) {
 	case v.IsNull():
 		return nil, nil
 	case v.Type() == cty.String:
-		name, ok := strings.CutPrefix(v.AsString(), "container:")
-		if !ok || name == "" {
-			return nil, fmt.Errorf("inside: %q is neither a container step nor \"container:NAME\"", v.AsString())
-		}
-		return &place{name: name, runtime: "auto"}, nil
+		return placeNamed(v.AsString())
 	case v.Type().IsObjectType() && v.Type().HasAttribute("name"):
 		return placeFrom(v, func() { b.depends = append(b.depends, m.dependsOn(s.inside)...) }), nil
 	}
-	return nil, fmt.Errorf("inside: the container's step did not run on this host")
+	return nil, m.noContainer(s)
+}
+
+// noContainer says why the step that inside names left no container here.
+func (m *member) noContainer(s *Step) error {
+	for _, r := range s.inside.refs {
+		if r.Root != "step" || len(r.Path) == 0 {
+			continue
+		}
+		of := m.play.plan.step(r.Path[0])
+		if of == nil {
+			continue
+		}
+		if rec := m.recordOf(of); rec != nil && rec.instances[""] != nil {
+			if ran, why := rec.instances[""].ran(); !ran {
+				return errNotRun{step: of.Name, why: why}
+			}
+		}
+	}
+	return errors.New("inside: this is no container; it takes a container step such as step.box, or \"container:NAME\"")
+}
+
+func placeNamed(text string) (*place, error) {
+	name, ok := strings.CutPrefix(text, "container:")
+	if !ok || name == "" {
+		return nil, fmt.Errorf("inside: %q is neither a container step such as step.box nor \"container:NAME\"", text)
+	}
+	return &place{name: name, runtime: "auto"}, nil
 }
 
 func placeFrom(v cty.Value, unknown func()) *place {
@@ -306,28 +345,36 @@ func (m *member) account(s *Step, in instanceOf, b *bound) (string, error) {
 	if err != nil || !ok {
 		return "", err
 	}
+	user, itself, err := accountIn(v)
+	if err != nil || !itself {
+		return user, err
+	}
+	if u := m.node.host.Become.User; u != "" {
+		return u, nil
+	}
+	return "root", nil
+}
+
+// accountIn reads the value of a become argument: the name of a user, or that the inventory says which.
+func accountIn(v cty.Value) (user string, inventory bool, err error) {
 	v, _ = v.Unmark()
 	switch {
-	case v.IsNull():
-		return "", nil
-	case v.Type() == cty.Bool && v.True():
-		if u := m.node.host.Become.User; u != "" {
-			return u, nil
-		}
-		return "root", nil
+	case v.IsNull() || !v.IsKnown():
+		return "", false, nil
 	case v.Type() == cty.Bool:
-		return "", nil
-	case v.Type() == cty.String:
-		return v.AsString(), nil
+		return "", v.True(), nil
+	case v.Type() == cty.String && v.AsString() != "" && strings.IndexByte(v.AsString(), 0) < 0:
+		return v.AsString(), false, nil
 	}
-	return "", errors.New("become has to be true, false, or the name of a user")
+	return "", false, errors.New("become has to be true, false, or the name of a user")
 }
 
 // environment joins the inventory's and the step's variables, the step's last.
 func (m *member) environment(s *Step, in instanceOf, b *bound) ([]remote.EnvVar, error) {
-	all := map[string]string{}
+	all := map[string]remote.EnvVar{}
 	for name, value := range m.node.host.Env {
-		all[name] = value
+		before, literal, after := inventory.SplitEnv(name, value)
+		all[name] = remote.EnvVar{Name: name, Value: literal, OwnBefore: before, OwnAfter: after}
 	}
 	v, ok, err := m.knownValue(s.env, in, b)
 	if err != nil {
@@ -335,26 +382,46 @@ func (m *member) environment(s *Step, in instanceOf, b *bound) ([]remote.EnvVar,
 	}
 	if ok {
 		m.play.run.guard.Collect(v)
-		v, _ = v.UnmarkDeep()
-		if !v.IsNull() && !v.CanIterateElements() {
-			return nil, errors.New("env has to be a map of strings")
+		given, err := variablesIn(v)
+		if err != nil {
+			return nil, err
 		}
-		if !v.IsNull() {
-			for it := v.ElementIterator(); it.Next(); {
-				k, item := it.Element()
-				text, err := convert.Convert(item, cty.String)
-				if err != nil || text.IsNull() {
-					return nil, fmt.Errorf("env: %s has to be a string", k.AsString())
-				}
-				all[k.AsString()] = text.AsString()
-			}
+		for _, e := range given {
+			all[e.Name] = e
 		}
+	}
+	return slices.SortedFunc(maps.Values(all), func(a, b remote.EnvVar) int { return strings.Compare(a.Name, b.Name) }), nil
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// variablesIn reads the value of an env argument as far as it is known.
+func variablesIn(v cty.Value) ([]remote.EnvVar, error) {
+	v, _ = v.UnmarkDeep()
+	if v.IsNull() || !v.IsKnown() {
+		return nil, nil
+	}
+	if t := v.Type(); !t.IsMapType() && !t.IsObjectType() {
+		return nil, errors.New("env has to be a map of strings, such as { NAME = \"value\" }")
 	}
 	var out []remote.EnvVar
-	for name, value := range all {
-		out = append(out, remote.EnvVar{Name: name, Value: value})
+	for it := v.ElementIterator(); it.Next(); {
+		k, item := it.Element()
+		name := k.AsString()
+		if !envName.MatchString(name) {
+			return nil, fmt.Errorf("env: %q is no name of a variable: it needs letters, digits and underscores, and no digit first", name)
+		}
+		text, err := convert.Convert(item, cty.String)
+		switch {
+		case err != nil || text.IsNull():
+			return nil, fmt.Errorf("env: %s has to be a string", name)
+		case !text.IsKnown():
+			continue
+		case strings.IndexByte(text.AsString(), 0) >= 0:
+			return nil, fmt.Errorf("env: %s holds a NUL byte, which no program on the host could be given", name)
+		}
+		out = append(out, remote.EnvVar{Name: name, Value: text.AsString()})
 	}
-	sort.Slice(out, func(i, k int) bool { return out[i].Name < out[k].Name })
 	return out, nil
 }
 
@@ -365,6 +432,15 @@ func (m *member) timeout(s *Step, in instanceOf, b *bound) (time.Duration, error
 	}
 	v, _ = v.Unmark()
 	if v.IsNull() {
+		return 0, nil
+	}
+	return durationIn(v)
+}
+
+// durationIn reads the value of a timeout argument.
+func durationIn(v cty.Value) (time.Duration, error) {
+	v, _ = v.Unmark()
+	if v.IsNull() || !v.IsKnown() {
 		return 0, nil
 	}
 	if v.Type() != cty.String {

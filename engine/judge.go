@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 
 	"cvsplay/engine/event"
 )
@@ -124,10 +126,13 @@ func truthOf(v cty.Value) (truth, error) {
 	case !v.IsKnown():
 		return unknowable, nil
 	case v.IsNull():
-		return unknowable, fmt.Errorf("it is null, and has to be true or false")
-	case v.Type() != cty.Bool:
+		return unknowable, errors.New("it is null, and has to be true or false")
+	}
+	is, err := convert.Convert(v, cty.Bool)
+	switch {
+	case err != nil:
 		return unknowable, fmt.Errorf("it is a %s, and has to be true or false", v.Type().FriendlyName())
-	case v.True():
+	case is.True():
 		return yes, nil
 	}
 	return no, nil

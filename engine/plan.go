@@ -2,7 +2,10 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -141,7 +144,7 @@ func once(diags hcl.Diagnostics) hcl.Diagnostics {
 func (p *Plan) bindLocals() hcl.Diagnostics {
 	set, diags := eval.NewLocalSet(p.Playbook.Locals, nil)
 	p.locals = set
-	w := where{plan: p, locals: set.Names(), global: true}
+	w := where{plan: p, locals: set.Names(), global: true, hostless: true}
 	var static []string
 	bad := map[string]bool{}
 	for _, a := range p.Playbook.Locals {
@@ -244,7 +247,7 @@ func (p *Plan) checkHosts(w where, hosts Expr, decl *config.Play) hcl.Diagnostic
 		return more
 	}
 	if _, err := p.hostNames(v); err != nil {
-		return append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid hosts", Detail: err.Error(), Subject: hosts.Range().Ptr()})
+		return append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid hosts", Detail: upper(err.Error()) + ".", Subject: hosts.Range().Ptr()})
 	}
 	return diags
 }
@@ -279,14 +282,11 @@ func (p *Plan) hostNames(v cty.Value) ([]string, error) {
 			delete(want, h.Name)
 		}
 	}
-	for name := range want {
-		say := fmt.Sprintf("The inventory has no host %q.", name)
-		if near := eval.Suggest(name, p.inv.Names()); near != "" {
-			say += fmt.Sprintf(" Did you mean %q?", near)
-		}
-		return nil, fmt.Errorf("%s", say)
+	if len(want) == 0 {
+		return out, nil
 	}
-	return out, nil
+	unknown := slices.Sorted(maps.Keys(want))
+	return nil, fmt.Errorf("the inventory has no host %q%s", unknown[0], strings.TrimSuffix(eval.DidYouMean(unknown[0], p.inv.Names()), "."))
 }
 
 func (p *Plan) bindOutputs() hcl.Diagnostics {

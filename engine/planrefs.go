@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -29,17 +30,40 @@ func (w where) afterAll() where { w.all = true; return w }
 
 var rootNames = []string{"var", "local", "path", "run", "host", "hosts", "group", "step", "self", "each", "play"}
 
-// check finds references that cannot be right.
+// check finds references that cannot be right, those of the locals that are named too.
 func (w where) check(e Expr) hcl.Diagnostics {
 	if !e.given() {
 		return nil
 	}
+	return w.references(eval.References(e.Expression))
+}
+
+func (w where) references(refs []eval.Reference) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	direct := eval.References(e.Expression)
-	for _, r := range direct {
-		diags = append(diags, w.reference(r)...)
+	for _, r := range refs {
+		more := w.reference(r)
+		if more == nil && r.Root == "local" {
+			more = w.through(r)
+		}
+		diags = append(diags, more...)
 	}
 	return diags
+}
+
+// through checks what a local reads, seen from here: a local of the play may name any step, but who reads it has to stand below that step.
+func (w where) through(r eval.Reference) hcl.Diagnostics {
+	if w.global || w.play == nil {
+		return nil
+	}
+	for _, by := range w.plan.expand([]eval.Reference{r}, w.play.locals)[1:] {
+		if by.Root != "host" && by.Root != "hosts" && by.Root != "step" {
+			continue
+		}
+		if diags := w.reference(by); diags != nil {
+			return wrong(r, diags[0].Summary, fmt.Sprintf("%s reads %s. %s", r, by, diags[0].Detail))
+		}
+	}
+	return nil
 }
 
 func (w where) reference(r eval.Reference) hcl.Diagnostics {
@@ -73,7 +97,10 @@ func (w where) reference(r eval.Reference) hcl.Diagnostics {
 }
 
 func (w where) ofHost(r eval.Reference) hcl.Diagnostics {
-	if w.hostless {
+	switch {
+	case w.global:
+		return wrong(r, "No host here", fmt.Sprintf("%q needs a host, and the locals of the playbook are the same for all of them; put this one into the locals of the play.", r.Root))
+	case w.hostless:
 		return wrong(r, "No host here", fmt.Sprintf("%q needs a host, and this expression is evaluated once for all of them; play.NAME.hosts has what each host's steps left.", r.Root))
 	}
 	switch r.Root {
@@ -85,14 +112,14 @@ func (w where) ofHost(r eval.Reference) hcl.Diagnostics {
 	return w.step(r)
 }
 
-func (w where) hostAttr(r eval.Reference, at int) hcl.Diagnostics {
+func (w where) hostAttr(r eval.Reference, at int, more ...string) hcl.Diagnostics {
 	if len(r.Path) > at && r.Path[at] == "facts" {
 		return wrong(r, "Not supported yet", "host.facts is not supported yet; ask by an exec_script step with read_only = true.")
 	}
-	if len(r.Path) <= at {
+	if len(r.Path) <= at || r.InTry {
 		return nil
 	}
-	return w.among(r, at, "value of host", []string{"name", "address", "groups", "vars"})
+	return w.among(r, at, "value of host", append([]string{"name", "address", "groups", "vars"}, more...))
 }
 
 func (w where) otherHost(r eval.Reference) hcl.Diagnostics {
@@ -102,6 +129,9 @@ func (w where) otherHost(r eval.Reference) hcl.Diagnostics {
 		if diags := w.step(of); diags != nil {
 			return diags
 		}
+	}
+	if diags := w.hostAttr(r, 1, "step", "status", "ok"); diags != nil {
+		return diags
 	}
 	if len(r.Path) == 0 || w.plan.inv == nil || r.Path[0] == eval.AnyKey {
 		return nil
@@ -147,7 +177,10 @@ func (w where) playAttr(r eval.Reference) hcl.Diagnostics {
 	if len(r.Path) < 2 {
 		return nil
 	}
-	return w.among(r, 1, "value of a play", []string{"hosts"})
+	if diags := w.among(r, 1, "value of a play", []string{"hosts"}); diags != nil || len(r.Path) < 4 || r.InTry {
+		return diags
+	}
+	return w.among(r, 3, "value of a play's host", []string{"status", "ok", "message", "step"})
 }
 
 // step checks step.NAME.ATTR: the step exists, stands before, and has that result.
@@ -184,6 +217,9 @@ func (w where) result(r eval.Reference) hcl.Diagnostics {
 	at := 1
 	if s.forEach.given() {
 		at = 2
+		if diags := w.instance(r, s); diags != nil {
+			return diags
+		}
 	}
 	if len(r.Path) <= at || r.InTry {
 		return nil
@@ -193,6 +229,17 @@ func (w where) result(r eval.Reference) hcl.Diagnostics {
 		names = append(names, res.Name)
 	}
 	return w.among(r, at, fmt.Sprintf("result of %s steps", s.Module), names)
+}
+
+// instance checks the key of step.NAME["KEY"], where the keys are known.
+func (w where) instance(r eval.Reference, s *Step) hcl.Diagnostics {
+	if s.keys == nil || len(r.Path) < 2 || r.InTry || r.Path[1] == eval.AnyKey || slices.Contains(s.keys, r.Path[1]) {
+		return nil
+	}
+	d := wrong(r, "Unknown instance", fmt.Sprintf("The step %q has for_each, and no instance %q: write step.%s[\"KEY\"]…, with one of %s.",
+		s.Name, r.Path[1], s.Name, strings.Join(quoted(s.keys), ", ")))
+	d[0].Subject = r.Steps[1].Ptr()
+	return d
 }
 
 func (w where) oneOf(r eval.Reference, what string, attrs map[string]cty.Type) hcl.Diagnostics {

@@ -245,11 +245,9 @@ func (p *Play) want() {
 		if s.leftOut && !s.wanted {
 			continue
 		}
-		for _, r := range s.refs() {
-			if r.Root == "step" && len(r.Path) > 0 {
-				if on := p.step(r.Path[0]); on != nil {
-					on.wanted = true
-				}
+		for _, name := range s.reads {
+			if on := p.step(name); on != nil {
+				on.wanted = true
 			}
 		}
 		for _, name := range s.dependsOn {

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -26,6 +28,8 @@ type Step struct {
 	body    hcl.Body
 	spec    hcldec.ObjectSpec
 	argRefs []eval.Reference
+	reads   []string // the steps whose results it refers to, those of other hosts too
+	keys    []string // of its instances, where for_each is known before the run
 
 	when, forEach, inside, become, env, timeout Expr
 	changedWhen, failWhen, ignoreErrors         Expr
@@ -72,7 +76,9 @@ func (p *Plan) bindStep(w where, play *Play, index int, decl *config.Step) (*Ste
 	if s.isCheck() {
 		s.Module = "check"
 		s.condition, s.message = p.expr(decl.Check.Condition, play.locals), p.expr(decl.Check.ErrorMessage, play.locals)
-		return s, append(w.check(s.condition), w.check(s.message)...)
+		s.bindReads()
+		diags := p.checkType(w, s, s.condition, cty.Bool, nil)
+		return s, append(diags, p.checkType(w, s, s.message, cty.String, nil)...)
 	}
 	mod, ok := p.mods[decl.Module]
 	if !ok {
@@ -105,9 +111,28 @@ func (p *Plan) bindMeta(s *Step, play *Play) {
 	if m.Retry != nil {
 		s.retry.until = p.expr(m.Retry.Until, own)
 	}
+	s.bindReads()
+}
+
+// bindReads notes which steps, and whether other hosts, the step's expressions look at.
+func (s *Step) bindReads() {
+	seen := map[string]bool{}
 	for _, r := range s.refs() {
-		if r.Root == "hosts" || (r.Root == "run" && (len(r.Path) == 0 || r.Path[0] == "hosts")) {
+		name := ""
+		switch {
+		case r.Root == "run" && (len(r.Path) == 0 || r.Path[0] == "hosts"):
 			s.looksAround = true
+		case r.Root == "hosts":
+			s.looksAround = true
+			if len(r.Path) > 2 && r.Path[1] == "step" {
+				name = r.Path[2]
+			}
+		case r.Root == "step" && len(r.Path) > 0:
+			name = r.Path[0]
+		}
+		if name != "" && !seen[name] {
+			seen[name] = true
+			s.reads = append(s.reads, name)
 		}
 	}
 }
@@ -188,7 +213,7 @@ func (p *Plan) bindStepHosts(w where, s *Step) hcl.Diagnostics {
 	}
 	names, err := p.hostNames(v)
 	if err != nil {
-		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Invalid hosts", Detail: err.Error(), Subject: s.hostsExpr.Range().Ptr()}}
+		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Invalid hosts", Detail: upper(err.Error()) + ".", Subject: s.hostsExpr.Range().Ptr()}}
 	}
 	s.hosts = map[string]bool{}
 	for _, n := range names {
@@ -224,24 +249,24 @@ func (p *Plan) bindDependsOn(w where, e hcl.Expression) ([]string, hcl.Diagnosti
 func (p *Plan) typeCheck(w where, s *Step) hcl.Diagnostics {
 	w.each = s.forEach.given()
 	var diags hcl.Diagnostics
-	for _, r := range eval.BodyReferences(s.body, s.spec) {
-		diags = append(diags, w.reference(r)...)
-	}
+	diags = append(diags, w.references(eval.BodyReferences(s.body, s.spec))...)
 	ok := !diags.HasErrors()
 	noEach := w
 	noEach.each = false
 	judging := w
 	judging.self = true
 	for _, c := range []struct {
-		w    where
-		e    Expr
-		want cty.Type
+		w     where
+		e     Expr
+		want  cty.Type
+		valid func(cty.Value) error
 	}{
-		{w, s.when, cty.Bool}, {noEach, s.forEach, cty.DynamicPseudoType}, {w, s.inside, cty.DynamicPseudoType}, {w, s.become, cty.DynamicPseudoType},
-		{w, s.env, cty.DynamicPseudoType}, {w, s.timeout, cty.String}, {judging, s.changedWhen, cty.Bool}, {judging, s.failWhen, cty.Bool},
-		{judging, s.ignoreErrors, cty.Bool}, {judging, s.retry.until, cty.Bool},
+		{w, s.when, cty.Bool, nil}, {noEach, s.forEach, cty.DynamicPseudoType, s.validForEach}, {w, s.inside, cty.DynamicPseudoType, validPlace},
+		{w, s.become, cty.DynamicPseudoType, validAccount}, {w, s.env, cty.DynamicPseudoType, validEnv}, {w, s.timeout, cty.String, validTimeout},
+		{judging, s.changedWhen, cty.Bool, nil}, {judging, s.failWhen, cty.Bool, nil}, {w, s.ignoreErrors, cty.Bool, nil},
+		{judging, s.retry.until, cty.Bool, nil},
 	} {
-		diags = append(diags, p.checkType(c.w, s, c.e, c.want)...)
+		diags = append(diags, p.checkType(c.w, s, c.e, c.want, c.valid)...)
 	}
 	if !ok {
 		return diags
@@ -249,17 +274,62 @@ func (p *Plan) typeCheck(w where, s *Step) hcl.Diagnostics {
 	return append(diags, p.checkArgs(w, s)...)
 }
 
-// checkType checks an expression's references and type; nil expressions are well.
-func (p *Plan) checkType(w where, s *Step, e Expr, want cty.Type) hcl.Diagnostics {
+// checkType checks an expression's references, its type, and its value as far as that is known; what was not written is well.
+func (p *Plan) checkType(w where, s *Step, e Expr, want cty.Type, valid func(cty.Value) error) hcl.Diagnostics {
 	if !e.given() {
 		return nil
 	}
 	if diags := w.check(e); diags.HasErrors() {
 		return diags
 	}
-	_, diags := p.staticScope(w, e.refs).Convert(e.Expression, want)
+	v, diags := p.staticScope(w, e.refs).Convert(e.Expression, want)
+	if diags.HasErrors() || valid == nil || !v.IsKnown() {
+		return diags
+	}
+	if err := valid(v); err != nil {
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid argument", Detail: upper(err.Error()) + ".", Subject: e.Range().Ptr()})
+	}
 	return diags
 }
+
+func upper(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func (s *Step) validForEach(v cty.Value) error {
+	list, known, err := itemsOf(v)
+	if err != nil || !known {
+		return err
+	}
+	s.keys = make([]string, len(list))
+	for i, in := range list {
+		s.keys[i] = in.key
+	}
+	return nil
+}
+
+func validPlace(v cty.Value) error {
+	v, _ = v.Unmark()
+	switch {
+	case v.IsNull():
+		return nil
+	case v.Type() == cty.String:
+		_, err := placeNamed(v.AsString())
+		return err
+	case v.Type().IsObjectType() && v.Type().HasAttribute("name"):
+		return nil
+	}
+	return errors.New("inside takes a container step such as step.box, or \"container:NAME\"")
+}
+
+func validAccount(v cty.Value) error { _, _, err := accountIn(v); return err }
+
+func validEnv(v cty.Value) error { _, err := variablesIn(v); return err }
+
+func validTimeout(v cty.Value) error { _, err := durationIn(v); return err }
 
 func (p *Plan) checkArgs(w where, s *Step) hcl.Diagnostics {
 	obj, diags := p.staticScope(w, s.argRefs).Decode(s.body, s.spec)

@@ -62,8 +62,13 @@ type Script struct {
 	Output func(Stream, []byte)
 }
 
-// An EnvVar is one variable of a script's environment.
-type EnvVar struct{ Name, Value string }
+// An EnvVar is one variable of a script's environment. What the account has under that name already may stand on either side of the value, as in
+// PATH=/opt/bin:$PATH.
+type EnvVar struct {
+	Name, Value string
+	OwnBefore   bool
+	OwnAfter    bool
+}
 
 // A Stream is one of a script's two output streams.
 type Stream int

@@ -155,8 +155,16 @@ func (f frame) setting(b *bytes.Buffer) {
 		fmt.Fprintf(b, "cd %s || exit 126\n", Quote(dir))
 	}
 	for _, v := range f.script.Env {
-		fmt.Fprintf(b, "%s=%s; export %s\n", v.Name, Quote(v.Value), v.Name)
+		fmt.Fprintf(b, "%s=%s%s%s; export %s\n", v.Name, own(v.Name, v.OwnBefore), Quote(v.Value), own(v.Name, v.OwnAfter), v.Name)
 	}
+}
+
+// own is the value that a variable has already, where it is wanted.
+func own(name string, wanted bool) string {
+	if !wanted {
+		return ""
+	}
+	return "${" + name + "-}"
 }
 
 // maxArg is Linux's MAX_ARG_STRLEN without the NUL.

@@ -117,6 +117,8 @@ func TestScripts(t *testing.T) {
 		{"every byte in a foreign text", remote.Script{Foreign: true, Text: "#!/bin/cat\n" + everyByte() + "\n"}, fmt.Sprintf(`ended 0 %q ""`, "#!/bin/cat\n"+everyByte()+"\n")},
 
 		{"NUL in an argument", remote.Script{Args: []string{"a", "b\x00"}}, `not started 0 "" "" (argument 2 holds a NUL byte)`},
+		{"what is there already stands around a variable", remote.Script{Foreign: true, Text: `echo "$A $NONE"`,
+			Env: []remote.EnvVar{{Name: "A", Value: "1"}, {Name: "A", Value: ":x y:", OwnBefore: true, OwnAfter: true}, {Name: "NONE", Value: "z", OwnAfter: true}}}, `ended 0 "1:x y:1 z\n" ""`},
 		{"bad name of a variable", remote.Script{Env: []remote.EnvVar{{Name: "A-B"}}}, `not started 0 "" "" ("A-B" is no name of an environment variable)`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -261,8 +261,8 @@ func argDiagnostics(flaws []flaw, body hcl.Body, spec hcldec.ObjectSpec, missing
 		case f.say == "is required":
 			d.Summary, d.Detail = "Missing required argument", fmt.Sprintf("The argument %q is required, but it is not set.", f.arg)
 		}
-		if s, ok := spec[name]; ok && f.say != "is required" {
-			if r := hcldec.SourceRange(body, s); !r.Empty() {
+		if s, ok := spec[name]; ok {
+			if r := hcldec.SourceRange(body, s); r.Filename != "" && r != body.MissingItemRange() { // that of an argument not written
 				d.Subject = &r
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -285,8 +284,11 @@ func (p *Plan) hostNames(v cty.Value) ([]string, error) {
 	if len(want) == 0 {
 		return out, nil
 	}
-	unknown := slices.Sorted(maps.Keys(want))
-	return nil, fmt.Errorf("the inventory has no host %q%s", unknown[0], strings.TrimSuffix(eval.DidYouMean(unknown[0], p.inv.Names()), "."))
+	unknown := slices.Sorted(maps.Keys(want))[0]
+	if near := eval.Suggest(unknown, p.inv.Names()); near != "" {
+		return nil, fmt.Errorf("the inventory has no host %q, but one named %q", unknown, near)
+	}
+	return nil, fmt.Errorf("the inventory has no host %q; \"cvsplay inventory list\" shows them all", unknown)
 }
 
 func (p *Plan) bindOutputs() hcl.Diagnostics {

@@ -333,14 +333,20 @@ func validTimeout(v cty.Value) error { _, err := durationIn(v); return err }
 
 func (p *Plan) checkArgs(w where, s *Step) hcl.Diagnostics {
 	obj, diags := p.staticScope(w, s.argRefs).Decode(s.body, s.spec)
-	if diags.HasErrors() {
-		return withSuggestions(diags, s)
+	broken := diags.HasErrors()
+	diags = withSuggestions(diags, s)
+	if !obj.IsKnown() || !obj.Type().IsObjectType() {
+		return diags
 	}
 	given := withDefaults(s.mod.Args, obj.AsValueMap())
 	if s.changedWhen.given() {
 		given["changed_when"] = cty.True
 	}
-	diags = append(diags, argDiagnostics(s.mod.flaws(given), s.body, s.spec, s.decl.DeclRange)...)
+	found := flawsOf(s.mod.Args, given, "")
+	if !broken { // arguments are compared with each other only where each of them could be read
+		found = s.mod.flaws(given)
+	}
+	diags = append(diags, argDiagnostics(found, s.body, s.spec, s.decl.DeclRange)...)
 	if s.mod.Hints != nil && !diags.HasErrors() {
 		for _, c := range s.mod.Hints(Inputs(given)) {
 			hint := argDiagnostics([]flaw{{c.Arg, c.Say}}, s.body, s.spec, s.decl.DeclRange)

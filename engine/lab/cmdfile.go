@@ -182,7 +182,7 @@ func (c *cmdline) mkParents(v view, path string) error {
 		return nil
 	}
 	err := v.mkdirAll(parent[:i], 0o777)
-	if reason2(err) == syscall.EEXIST { // a file where a directory should be
+	if reason(err) == syscall.EEXIST { // a file where a directory should be
 		if pe, ok := errors.AsType[*fs.PathError](err); ok {
 			return pathError("mkdir", pe.Path, syscall.ENOTDIR)
 		}

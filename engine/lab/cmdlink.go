@@ -72,7 +72,7 @@ func (c *cmdline) makeLink(v view, src, dst string) error {
 		return v.link(src, path, c.has("L"))
 	}
 	err := make(dst)
-	if reason2(err) != syscall.EEXIST || !c.has("f") {
+	if reason(err) != syscall.EEXIST || !c.has("f") {
 		return err
 	}
 	if info, serr := v.stat(dst, false); serr == nil && info.IsDir() {

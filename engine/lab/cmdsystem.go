@@ -232,7 +232,7 @@ func (h *Host) machine() string {
 func unameCommand(c *cmdline) int {
 	m := c.p.Host().machine()
 	fields := []struct{ name, value string }{
-		{"s", "Linux"}, {"n", c.p.world.hostname}, {"r", kernelRelease}, {"v", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1"}, {"m", m}, {"o", "GNU/Linux"},
+		{"s", "Linux"}, {"n", c.p.world.hostName()}, {"r", kernelRelease}, {"v", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1"}, {"m", m}, {"o", "GNU/Linux"},
 	}
 	var out []string
 	for _, f := range fields {
@@ -252,17 +252,17 @@ func hostnameCommand(c *cmdline) int {
 			c.p.Errorf("you must be root to change the host name")
 			return 1
 		}
-		w.hostname = c.args[0]
+		w.setHostName(c.args[0])
 	case c.has("i") || c.has("I"):
 		fmt.Fprintln(c.p.Stdout(), w.host.ip)
 	case c.has("s"):
-		short, _, _ := strings.Cut(w.hostname, ".")
+		short, _, _ := strings.Cut(w.hostName(), ".")
 		fmt.Fprintln(c.p.Stdout(), short)
 	case c.has("d"):
-		_, domain, _ := strings.Cut(w.hostname, ".")
+		_, domain, _ := strings.Cut(w.hostName(), ".")
 		fmt.Fprintln(c.p.Stdout(), domain)
 	default:
-		fmt.Fprintln(c.p.Stdout(), w.hostname)
+		fmt.Fprintln(c.p.Stdout(), w.hostName())
 	}
 	return 0
 }

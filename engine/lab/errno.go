@@ -51,8 +51,11 @@ func pathError(op, path string, errno syscall.Errno) error {
 	return &fs.PathError{Op: op, Path: path, Err: errno}
 }
 
-// reason is the errno inside err, or EIO where there is none.
+// reason is the errno inside err: 0 for nil, EIO where there is none.
 func reason(err error) syscall.Errno {
+	if err == nil {
+		return 0
+	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno
 	}

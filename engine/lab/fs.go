@@ -239,12 +239,16 @@ func (f *FS) Mount(path string, src *FS, from string, readOnly bool) error {
 	if err != nil {
 		return err
 	}
-	at.fs.mu.Lock()
-	defer at.fs.mu.Unlock()
-	if at.fs.mounts == nil {
-		at.fs.mounts = map[uint64]mount{}
+	covered, ok := at.dirFS.child(at.dir.ino, at.name) // what is there below another mount
+	if !ok {
+		return pathError("mount", path, syscall.EINVAL)
 	}
-	at.fs.mounts[at.node.ino] = mount{fs: what.fs, ino: what.node.ino, readOnly: readOnly}
+	at.dirFS.mu.Lock()
+	defer at.dirFS.mu.Unlock()
+	if at.dirFS.mounts == nil {
+		at.dirFS.mounts = map[uint64]mount{}
+	}
+	at.dirFS.mounts[covered.ino] = mount{fs: what.fs, ino: what.node.ino, readOnly: readOnly}
 	return nil
 }
 
@@ -301,17 +305,10 @@ func (f *FS) Chown(path string, uid, gid int) error { return rootView(f).chown(p
 // Remove takes path away with everything below it. It is no error that nothing is there.
 func (f *FS) Remove(path string) error {
 	err := rootView(f).removeAll(path)
-	if reason2(err) == syscall.ENOENT {
+	if reason(err) == syscall.ENOENT {
 		return nil
 	}
 	return err
-}
-
-func reason2(err error) syscall.Errno {
-	if err == nil {
-		return 0
-	}
-	return reason(err)
 }
 
 // ReadDir lists the directory at path by name.

@@ -65,7 +65,7 @@ func (c *cmdline) generate(kind, file string) int {
 		fmt.Fprintln(c.p.Stderr(), err)
 		return 255
 	}
-	comment := c.last("C", c.p.User().Name+"@"+c.p.world.hostname)
+	comment := c.last("C", c.p.User().Name+"@"+c.p.world.hostName())
 	var block *pem.Block
 	if pass := c.last("N", ""); pass != "" {
 		block, err = ssh.MarshalPrivateKeyWithPassphrase(private, comment, []byte(pass))
@@ -121,7 +121,7 @@ func (c *cmdline) hostKeys() int {
 		if _, err := c.p.Stat(file); err == nil {
 			continue
 		}
-		inner := &cmdline{p: c.p, set: map[string]bool{"q": true}, value: map[string][]string{"C": {"root@" + c.p.world.hostname}}}
+		inner := &cmdline{p: c.p, set: map[string]bool{"q": true}, value: map[string][]string{"C": {"root@" + c.p.world.hostName()}}}
 		if code := inner.generate(kind, file); code != 0 {
 			return code
 		}

@@ -121,7 +121,7 @@ func (w *World) procSys() *inode {
 	h := w.host
 	return procDir(map[string]*inode{
 		"kernel": procDir(map[string]*inode{
-			"hostname":  procFile(0o644, func(*Process) []byte { return []byte(w.hostname + "\n") }),
+			"hostname":  procFile(0o644, func(*Process) []byte { return []byte(w.hostName() + "\n") }),
 			"osrelease": procText(kernelRelease + "\n"),
 			"ostype":    procText("Linux\n"),
 			"pid_max":   procText("4194304\n"),

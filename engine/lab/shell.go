@@ -173,7 +173,12 @@ func (sh *shell) exitWith(code int) {
 }
 
 func (sh *shell) errorf(format string, args ...any) {
-	fmt.Fprintf(sh.p.Stderr(), "%s: %d: %s\n", sh.arg0, sh.line, fmt.Sprintf(format, args...))
+	sh.speaker().errorf(sh.p, format, args...)
+}
+
+// speaker is what a shell's messages begin with.
+func (sh *shell) speaker() *launcher {
+	return &launcher{arg0: sh.arg0, line: sh.line, path: sh.value("PATH"), bash: sh.bash}
 }
 
 // fail ends the shell after an error that a non-interactive shell does not survive.
@@ -306,6 +311,7 @@ func shellMain(p *Process, argv []string, bash bool) int {
 		fmt.Fprintf(p.Stderr(), "%s: 0: %v\n", argv[0], err)
 		return 2
 	}
+	sh.readProfile(inv)
 	switch {
 	case inv.command:
 		if len(inv.rest) == 0 {
@@ -330,6 +336,28 @@ func shellMain(p *Process, argv []string, bash bool) int {
 		sh.source(streamReader{p.ctx, d}, sourceStream)
 	}
 	return sh.finish()
+}
+
+// readProfile is bash's habit to read ~/.bashrc when it seems to be started by sshd.
+func (sh *shell) readProfile(inv invocation) {
+	_, remote := sh.get("SSH_CLIENT")
+	_, nested := sh.get("SHLVL")
+	if !sh.bash || !inv.command || !remote || nested {
+		return
+	}
+	_ = sh.set("SHLVL", "1")
+	sh.vars["SHLVL"].exported = true
+	d, err := sh.p.openFile(sh.value("HOME")+"/.bashrc", os.O_RDONLY, 0)
+	if err != nil {
+		return
+	}
+	defer d.release()
+	sh.calls++
+	sh.source(streamReader{sh.p.ctx, d}, sourceStream)
+	sh.calls--
+	if sh.jump.kind == jumpReturn {
+		sh.jump = jump{}
+	}
 }
 
 // arguments reads the options of a shell's command line.

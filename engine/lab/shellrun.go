@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -544,7 +545,7 @@ func (sh *shell) function(body *syntax.Stmt, args []string, fl runFlags) {
 // program runs a program of the file system, in a child or, where nothing follows, in the shell's place.
 func (sh *shell) program(args []string, redirs []*syntax.Redirect, fl runFlags) {
 	env := sh.environ()
-	who := &launcher{arg0: sh.arg0, line: sh.line, path: sh.value("PATH")}
+	who := sh.speaker()
 	c := sh.p
 	inPlace := fl&lastCommand != 0 && !sh.trapped()
 	if inPlace {
@@ -580,10 +581,15 @@ type launcher struct {
 	arg0 string
 	line int
 	path string // to look programs up
+	bash bool
 }
 
 func (l *launcher) errorf(p *Process, format string, args ...any) {
-	fmt.Fprintf(p.Stderr(), "%s: %d: %s\n", l.arg0, l.line, fmt.Sprintf(format, args...))
+	where := strconv.Itoa(l.line)
+	if l.bash {
+		where = "line " + where
+	}
+	fmt.Fprintf(p.Stderr(), "%s: %s: %s\n", l.arg0, where, fmt.Sprintf(format, args...))
 }
 
 // run finds a program and runs it in a process, or says what a shell says.
@@ -599,6 +605,9 @@ func (l *launcher) run(p *Process, args []string) int {
 	switch {
 	case err == nil:
 		return p.become(path, img)
+	case reason(err) == syscall.ENOENT && l.bash:
+		l.errorf(p, "%s: command not found", args[0])
+		return 127
 	case reason(err) == syscall.ENOENT:
 		l.errorf(p, "%s: not found", args[0])
 		return 127
@@ -630,7 +639,7 @@ func (sh *shell) exec(assigns []*syntax.Assign, args []string, moved *redirectio
 	sh.trapMu.Lock()
 	clear(sh.traps) // a program that takes the shell's place has no traps, the EXIT one included
 	sh.trapMu.Unlock()
-	who := &launcher{arg0: sh.arg0, line: sh.line, path: sh.value("PATH")}
+	who := sh.speaker()
 	sh.exitWith(who.run(sh.p, args))
 }
 

@@ -278,11 +278,11 @@ func setUpSSHD(p *Process) {
 	if _, err := p.world.fs.Stat(file); err == nil {
 		return
 	}
-	key, pem, err := newKey("root@" + p.world.hostname)
+	key, pem, err := newKey("root@" + p.world.hostName())
 	if err != nil {
 		return
 	}
 	_ = p.world.fs.WriteFile(file, pem, 0o600)
-	public := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey()))) + " root@" + p.world.hostname + "\n"
+	public := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey()))) + " root@" + p.world.hostName() + "\n"
 	_ = p.world.fs.WriteFile(file+".pub", []byte(public), 0o644)
 }

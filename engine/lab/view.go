@@ -365,7 +365,7 @@ func (v view) mkdirAll(path string, mode Mode) error {
 		}
 	}
 	err := v.mkdir(path, mode)
-	if reason2(err) == syscall.EEXIST {
+	if reason(err) == syscall.EEXIST {
 		if info, serr := v.stat(path, true); serr == nil && info.IsDir() {
 			return nil
 		}

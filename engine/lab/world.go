@@ -10,18 +10,17 @@ import (
 // World is a root file system with processes and a network: a host, or a container on one. The same programs and the
 // same shell serve both.
 type World struct {
-	host     *Host
-	name     string // of the container; "" for the host itself
-	fs       *FS
-	net      *Network
-	hostname string
-	ctx      context.Context //nolint:containedctx // the life of the world
-	stop     context.CancelFunc
+	host *Host
+	name string // of the container; "" for the host itself
+	fs   *FS
+	net  *Network
+	ctx  context.Context //nolint:containedctx // the life of the world
+	stop context.CancelFunc
 
 	mu       sync.Mutex
+	hostname string
 	procs    map[int]*Process
 	nextPID  int
-	maxPID   int
 	bootTime time.Time
 }
 
@@ -42,6 +41,18 @@ func (h *Host) NewWorld(name, hostname string, fs *FS, net *Network) *World {
 
 // Name is the container's name, "" for a host.
 func (w *World) Name() string { return w.name }
+
+func (w *World) hostName() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.hostname
+}
+
+func (w *World) setHostName(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hostname = name
+}
 
 // FS is the root file system.
 func (w *World) FS() *FS { return w.fs }

@@ -363,12 +363,11 @@ output "rvs" {
   } }
 }
 
-output "rvs_time" {
-  description = "How long each test took"
-  value = { for node, h in play.rvs.hosts : node => {
-    for test, t in h.step.test : test => try(t.duration < 60 ? "${ceil(t.duration)} s" : "${ceil(t.duration / 60)} min", "stopped")
-    if t.status != "skipped"
-  } if can(h.step.test) && !run.check }
+output "rvs_seconds" {
+  description = "How long each test took, on the fastest and on the slowest node"
+  value = { for test, took in {
+    for test in keys(local.tests) : test => [for h in play.rvs.hosts : ceil(h.step.test[test].duration) if can(ceil(h.step.test[test].duration))]
+  } : test => { fastest = min(took...), slowest = max(took...) } if !run.check && length(took) > 0 }
 }
 
 output "rvs_skipped" {

@@ -680,7 +680,9 @@ func (c *cmdline) xargsRun(runs [][]string) int {
 			fmt.Fprintln(c.p.Stderr(), strings.Join(argv, " "))
 		}
 		child := c.p.fork(spawn{argv: argv})
-		_ = child.setFD(0, newDescriptor(nullDevice{}, "/dev/null"))
+		if old := child.setFD(0, newDescriptor(nullDevice{}, "/dev/null")); old != nil {
+			old.release()
+		}
 		child.run(func(p *Process) int { return p.Exec(argv) })
 		status := c.p.wait(child)
 		switch {

@@ -16,7 +16,7 @@ import (
 //
 //	unreachable                    connections are refused
 //	silent                         connections are accepted, and nothing is ever said
-//	slow      delay                every piece of program text that a shell reads from its connection waits
+//	slow      delay                every command, and every piece of program text that comes over a connection, waits
 //	hang      match [times]        a command whose command line matches never ends
 //	fail      match [code text times]  … ends with the code (1) and the text on standard error, doing nothing
 //	cut       match [times]        … kills the connection that it came over, doing nothing

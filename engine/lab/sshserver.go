@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/term"
 )
 
 // sshServer speaks the server's side of SSH for a world: for the host's own port, and for every sshd that somebody
@@ -187,6 +188,7 @@ type remoteSession struct {
 	login   *login
 	channel ssh.Channel
 	env     []string
+	pty     bool // the client has a terminal
 	process *Process
 	streams sync.WaitGroup // stdout and stderr, as long as any process has them open
 }
@@ -223,6 +225,11 @@ func (r *remoteSession) request(req *ssh.Request) bool {
 		}
 		r.env = append(r.env, kv.Name+"="+kv.Value)
 		return true
+	case "pty-req":
+		r.pty = true
+		return true
+	case "window-change":
+		return r.pty
 	case "signal":
 		sig, ok := Signal(0), ssh.Unmarshal(req.Payload, &text) == nil && r.process != nil
 		if ok {
@@ -259,12 +266,17 @@ func (r *remoteSession) start(argv []string) {
 		"SHELL=" + u.Shell, "SSH_CLIENT=127.0.0.1 50000 22", "SSH_CONNECTION=127.0.0.1 50000 " + r.server.world.host.ip + " 22",
 	}, r.env...)
 	in := newPipe()
-	go r.pump(in)
+	stdout, stderr := r.terminal(in, len(argv) == 1)
 	r.streams.Add(2)
 	name := argv[0][strings.LastIndexByte(argv[0], '/')+1:]
 	shown := append([]string{name}, argv[1:]...)
 	path := argv[0]
-	main := func(p *Process) int { return p.execPath(path, shown) }
+	main := func(p *Process) int {
+		if slow, ok := p.Host().Fault(Slow); ok {
+			p.sleep(slow.Delay)
+		}
+		return p.execPath(path, shown)
+	}
 	if name == "sftp-server" {
 		main = func(p *Process) int { return serveSFTP(p, r.channel, in) }
 	}
@@ -274,9 +286,36 @@ func (r *remoteSession) start(argv []string) {
 	}
 	r.process = r.server.world.Start(Launch{
 		Argv: shown, Env: env, Dir: home, User: u.Name, Parent: r.server.daemon.pid, login: r.login,
-		Stdin: readEnd{in}, Stdout: &channelStream{w: r.channel, done: r.streams.Done}, Stderr: &channelStream{w: r.channel.Stderr(), done: r.streams.Done},
+		Stdin: readEnd{in}, Stdout: &channelStream{w: stdout, done: r.streams.Done}, Stderr: &channelStream{w: stderr, done: r.streams.Done},
 		Main: main,
 	})
+}
+
+// terminal connects the channel with the process: straight, or through a line editor where the client has a terminal.
+// There is no terminal device behind it: the programs see a pipe.
+func (r *remoteSession) terminal(in *pipe, prompt bool) (stdout, stderr io.Writer) {
+	if !r.pty {
+		go r.pump(in)
+		return r.channel, r.channel.Stderr()
+	}
+	ps1 := ""
+	if prompt {
+		ps1 = r.login.user.Name + "@" + r.server.world.hostName() + ":~# "
+	}
+	t := term.NewTerminal(r.channel, ps1)
+	go func() {
+		defer in.closeWrite()
+		for {
+			line, err := t.ReadLine()
+			if err != nil {
+				return
+			}
+			if _, err := in.write(context.Background(), []byte(line+"\n")); err != nil {
+				return
+			}
+		}
+	}()
+	return t, t
 }
 
 func loginPath(u User) string {

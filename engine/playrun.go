@@ -28,6 +28,9 @@ type playRun struct {
 	stillIn []*member
 	hosts   cty.Value
 	over    cty.Value // what play.NAME is once the play is over
+
+	sharedMu sync.Mutex
+	shared   map[string]cty.Value // locals that are the same for all hosts during the stage
 }
 
 func (p *playRun) now() time.Time { return p.run.opts.Now() }
@@ -59,7 +62,7 @@ func (p *playRun) do(ctx context.Context) {
 
 // survey notes what the stage's expressions may read of other hosts.
 func (p *playRun) survey(st stage) {
-	p.stillIn = p.stillIn[:0:0]
+	p.stillIn, p.shared = p.stillIn[:0:0], nil
 	for _, m := range p.members {
 		if !m.out {
 			p.stillIn = append(p.stillIn, m)
@@ -257,9 +260,7 @@ func (p *playRun) begin(m *member, s *Step, in instanceOf) *turn {
 func (t *turn) judgeUnrun(err error) {
 	var notRun errNotRun
 	var bug bugError
-	if t.verdict.bug = errors.As(err, &bug); t.verdict.bug {
-		return
-	}
+	t.verdict.bug = errors.As(err, &bug)
 	// That a step does not run is decided already: no change of an earlier one will give it results.
 	if t.member.play.run.opts.Check && !errors.As(err, &notRun) {
 		t.inCheckMode()
@@ -474,6 +475,9 @@ func (p *playRun) lose(m *member, t *turn) {
 	}
 	m.out = true
 	m.message = fmt.Sprintf("step %q: %s", t.step.Name, t.verdict.reason)
+	if t.member != m { // it ran once, elsewhere
+		m.message = fmt.Sprintf("step %q, which ran on %s: %s", t.step.Name, t.node().host.Name, t.verdict.reason)
+	}
 	m.node.lost = m.message
 	p.mu.Lock()
 	p.bad++

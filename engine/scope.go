@@ -142,14 +142,64 @@ func (m *member) addLocals(s eval.Scope, refs []eval.Reference) error {
 		set   *eval.LocalSet
 		names []string
 	}{{plan.locals, here}, {own, used}} {
-		more, diags := part.set.Values(part.names, s.With("local", objectOrEmpty(values)))
-		if diags.HasErrors() {
-			return diagError{diags}
+		if err := m.play.addValues(values, part.set, part.names, s); err != nil {
+			return err
 		}
-		maps.Copy(values, more)
 	}
 	s.Values["local"] = objectOrEmpty(values)
 	return nil
+}
+
+// addValues evaluates some locals of a set. One that looks at the fleet but not at its host is the same for all of them: it is evaluated once
+// for each stage, or a thousand hosts would each look at a thousand.
+func (p *playRun) addValues(values map[string]cty.Value, set *eval.LocalSet, names []string, s eval.Scope) error {
+	var own []string
+	for _, name := range names {
+		if !sameForAll(set.References(name)) {
+			own = append(own, name)
+			continue
+		}
+		v, err := p.sharedLocal(set, name, s.With("local", objectOrEmpty(values)))
+		if err != nil {
+			return err
+		}
+		values[name] = v
+	}
+	more, diags := set.Values(own, s.With("local", objectOrEmpty(values)))
+	if diags.HasErrors() {
+		return diagError{diags}
+	}
+	maps.Copy(values, more)
+	return nil
+}
+
+// sameForAll tells whether references are to nothing of one host or one item.
+func sameForAll(refs []eval.Reference) bool {
+	for _, r := range refs {
+		switch r.Root {
+		case "host", "step", "each", "self":
+			return false
+		}
+	}
+	return true
+}
+
+// sharedLocal is a local that is the same for all hosts during the stage.
+func (p *playRun) sharedLocal(set *eval.LocalSet, name string, s eval.Scope) (cty.Value, error) {
+	p.sharedMu.Lock()
+	defer p.sharedMu.Unlock()
+	if v, ok := p.shared[name]; ok {
+		return v, nil
+	}
+	values, diags := set.Values([]string{name}, s)
+	if diags.HasErrors() {
+		return cty.DynamicVal, diagError{diags}
+	}
+	if p.shared == nil {
+		p.shared = map[string]cty.Value{}
+	}
+	p.shared[name] = values[name]
+	return values[name], nil
 }
 
 // hostsValue is hosts: every host of the inventory, with what its steps left in this play.

@@ -14,7 +14,7 @@ import (
 // accountCommands are those about users, and those that become another one.
 func accountCommands() map[string]Command {
 	return map[string]Command{
-		"id":       command("u,user g,group G,groups n,name r,real z,zero", 1, idCommand),
+		"id":       command("u,user g,group G,groups n,name r,real", 1, idCommand),
 		"whoami":   command("", 1, func(c *cmdline) int { fmt.Fprintln(c.p.Stdout(), c.p.User().Name); return 0 }),
 		"logname":  command("", 1, func(c *cmdline) int { fmt.Fprintln(c.p.Stdout(), c.p.User().Name); return 0 }),
 		"groups":   command("", 1, groupsCommand),

@@ -16,7 +16,7 @@ import (
 
 // archiveCommands are tar and gzip.
 func archiveCommands() map[string]Command {
-	gz := "c,stdout,to-stdout d,decompress,uncompress k,keep f,force n,no-name N q v t,test r 1 2 3 4 5 6 7 8 9,best"
+	gz := "c,stdout,to-stdout d,decompress,uncompress k,keep f,force n,no-name N q v t,test 1 2 3 4 5 6 7 8 9,best"
 	return map[string]Command{
 		"tar":    tarCommand,
 		"gzip":   command(gz, 1, gzipCommand),
@@ -109,7 +109,7 @@ func tarCommand(_ context.Context, p *Process, argv []string) int {
 	if len(argv) > 1 && argv[1] != "" && argv[1][0] != '-' { // the old form without a dash
 		argv = append([]string{argv[0], "-" + argv[1]}, argv[2:]...)
 	}
-	c, ok := parse(p, argv, "c,create x,extract,get t,list f,file= z,gzip,gunzip v,verbose C,directory= p,preserve-permissions,same-permissions k,keep-old-files O,to-stdout a,auto-compress no-same-owner same-owner strip-components= exclude= numeric-owner owner= group= mtime= sort= overwrite m,touch no-overwrite-dir transform= h,dereference no-recursion n")
+	c, ok := parse(p, argv, "c,create x,extract,get t,list f,file= z,gzip,gunzip v,verbose C,directory= p,preserve-permissions,same-permissions O,to-stdout a,auto-compress no-same-owner same-owner strip-components= exclude= numeric-owner overwrite m,touch no-overwrite-dir h,dereference no-recursion")
 	if !ok {
 		return 2
 	}

@@ -15,12 +15,12 @@ import (
 // binaryCommands are those that show, encode and copy bytes.
 func binaryCommands() map[string]Command {
 	return map[string]Command{
-		"base64":  command("d,decode w,wrap= i,ignore-garbage", 1, base64Command),
-		"od":      command("A,address-radix= t,format= v,output-duplicates N,read-bytes= j,skip-bytes= c x b d o w,width! a", 1, odCommand),
-		"hexdump": command("C,canonical v n,length= s,skip= e=", 1, hexdumpCommand),
-		"xxd":     command("p,ps,plain r l= c=", 1, xxdCommand),
+		"base64":  command("d,decode w,wrap=", 1, base64Command),
+		"od":      command("A,address-radix= t,format= v,output-duplicates N,read-bytes= j,skip-bytes= c x b d o", 1, odCommand),
+		"hexdump": command("C,canonical v n,length= s,skip=", 1, hexdumpCommand),
+		"xxd":     command("p,ps,plain r l=", 1, xxdCommand),
 		"dd":      command("", 1, ddCommand),
-		"strings": command("n,bytes= a t= e=", 1, stringsCommand),
+		"strings": command("n,bytes=", 1, stringsCommand),
 	}
 }
 
@@ -193,7 +193,7 @@ func odCharacter(b []byte) string {
 }
 
 func hexdumpCommand(c *cmdline) int {
-	if c.has("e") || !c.has("C") {
+	if !c.has("C") {
 		c.p.Errorf("only hexdump -C is simulated")
 		return 1
 	}

@@ -13,8 +13,8 @@ import (
 // diffCommands compare files.
 func diffCommands() map[string]Command {
 	return map[string]Command{
-		"cmp":  command("s,quiet,silent l,verbose n,bytes= b i=", 2, cmpCommand),
-		"diff": command("u q,brief r,recursive N,new-file s,report-identical-files w b B i a,text L,label= U,unified= strip-trailing-cr color?", 2, diffCommand),
+		"cmp":  command("s,quiet,silent n,bytes=", 2, cmpCommand),
+		"diff": command("u q,brief r,recursive s,report-identical-files a,text L,label= U,unified= color?", 2, diffCommand),
 	}
 }
 

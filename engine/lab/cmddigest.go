@@ -19,7 +19,7 @@ func digestCommands() map[string]Command {
 	for name, make := range map[string]func() hash.Hash{
 		"md5sum": md5.New, "sha1sum": sha1.New, "sha224sum": sha256.New224, "sha256sum": sha256.New, "sha384sum": sha512.New384, "sha512sum": sha512.New,
 	} {
-		out[name] = command("b,binary t,text c,check q,quiet status w,warn z,zero tag ignore-missing strict", 1, func(c *cmdline) int {
+		out[name] = command("b,binary t,text c,check q,quiet status w,warn z,zero ignore-missing strict", 1, func(c *cmdline) int {
 			if c.has("c") {
 				return c.checkDigests(make)
 			}

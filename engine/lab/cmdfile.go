@@ -15,17 +15,17 @@ import (
 // fileCommands are those that make, copy and remove files.
 func fileCommands() map[string]Command {
 	return map[string]Command{
-		"cat":      command("n,number A,show-all E e t T v u b s", 1, catCommand),
+		"cat":      command("n,number A,show-all E v u b", 1, catCommand),
 		"tee":      command("a,append i,ignore-interrupts p", 1, teeCommand),
-		"cp":       command("a,archive f,force i,interactive n,no-clobber p r,R,recursive T,no-target-directory t,target-directory= u,update v,verbose d P,no-dereference L,dereference l,link s,symbolic-link preserve? no-preserve= reflink? sparse= remove-destination x", 1, cpCommand),
-		"mv":       command("f,force i n,no-clobber T,no-target-directory t,target-directory= u,update v,verbose", 1, mvCommand),
-		"rm":       command("f,force r,R,recursive i I d,dir v,verbose one-file-system preserve-root? no-preserve-root", 1, rmCommand),
-		"rmdir":    command("p,parents ignore-fail-on-non-empty v,verbose", 1, rmdirCommand),
+		"cp":       command("a,archive f,force n,no-clobber p r,R,recursive T,no-target-directory t,target-directory= u,update v,verbose d P,no-dereference L,dereference l,link s,symbolic-link preserve? no-preserve= reflink? sparse= remove-destination x", 1, cpCommand),
+		"mv":       command("f,force n,no-clobber T,no-target-directory t,target-directory= u,update v,verbose", 1, mvCommand),
+		"rm":       command("f,force r,R,recursive d,dir v,verbose one-file-system preserve-root? no-preserve-root", 1, rmCommand),
+		"rmdir":    command("p,parents ignore-fail-on-non-empty", 1, rmdirCommand),
 		"mkdir":    command("p,parents m,mode= v,verbose", 1, mkdirCommand),
 		"touch":    command("a c,no-create d,date= m r,reference= t= h,no-dereference f", 1, touchCommand),
 		"mktemp":   command("d,directory u,dry-run q,quiet p= tmpdir? t suffix=", 1, mktempCommand),
-		"truncate": command("c,no-create s,size= r,reference= o", 1, truncateCommand),
-		"install":  command("d,directory m,mode= o,owner= g,group= D T,no-target-directory t,target-directory= v,verbose c C,compare p b s", 1, installCommand),
+		"truncate": command("c,no-create s,size=", 1, truncateCommand),
+		"install":  command("d,directory m,mode= o,owner= g,group= D T,no-target-directory t,target-directory= c p", 1, installCommand),
 		"sync":     command("d,data f,file-system", 1, func(*cmdline) int { return 0 }),
 		"flock":    command("+ s,shared x,e,exclusive u,unlock n,nb,nonblock w,timeout= c,command= o,close E,conflict-exit-code= F,no-fork v", 64, flockCommand),
 	}
@@ -36,7 +36,7 @@ func catCommand(c *cmdline) int {
 		c.p.Errorf("options -A, -E, -v are not simulated")
 		return 1
 	}
-	if c.has("n") || c.has("b") || c.has("s") {
+	if c.has("n") || c.has("b") {
 		return c.buffered(func(w *bufio.Writer) int {
 			n := 0
 			return c.inputs(func(_ string, r io.Reader) error {

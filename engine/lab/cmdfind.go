@@ -16,7 +16,7 @@ import (
 func searchCommands() map[string]Command {
 	return map[string]Command{
 		"find":    findCommand,
-		"xargs":   command("+ 0,null n,max-args= I,replace= i! L,max-lines= l! r,no-run-if-empty P,max-procs= d,delimiter= t,verbose x s= a,arg-file= p E=", 1, xargsCommand),
+		"xargs":   command("+ 0,null n,max-args= I,replace= i! L,max-lines= l! r,no-run-if-empty P,max-procs= d,delimiter= t,verbose s= a,arg-file=", 1, xargsCommand),
 		"which":   command("a s", 1, whichCommand),
 		"whereis": command("b m s", 1, whereisCommand),
 	}

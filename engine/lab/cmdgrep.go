@@ -11,7 +11,7 @@ import (
 
 // grepCommands are grep and its old names.
 func grepCommands() map[string]Command {
-	spec := "E,extended-regexp F,fixed-strings G,basic-regexp P,perl-regexp e,regexp= f,file= i,y,ignore-case no-ignore-case v,invert-match w,word-regexp x,line-regexp c,count l,files-with-matches L,files-without-match m,max-count= o,only-matching q,quiet,silent s,no-messages n,line-number b,byte-offset H,with-filename h,no-filename r,recursive R,dereference-recursive a,text I z,null-data Z,null A,after-context= B,before-context= C,context= include= exclude= exclude-dir= color? colour? line-buffered U"
+	spec := "E,extended-regexp F,fixed-strings G,basic-regexp P,perl-regexp e,regexp= f,file= i,y,ignore-case no-ignore-case v,invert-match w,word-regexp x,line-regexp c,count l,files-with-matches L,files-without-match m,max-count= o,only-matching q,quiet,silent s,no-messages n,line-number H,with-filename h,no-filename r,recursive R,dereference-recursive a,text I z,null-data Z,null A,after-context= B,before-context= C,context= include= exclude= exclude-dir= color? colour? line-buffered"
 	return map[string]Command{
 		"grep":  command(spec, 2, grepCommand),
 		"egrep": command(spec, 2, func(c *cmdline) int { c.set["E"] = true; return grepCommand(c) }),

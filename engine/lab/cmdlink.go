@@ -11,12 +11,12 @@ import (
 // linkCommands are those about links, paths, owners and modes.
 func linkCommands() map[string]Command {
 	return map[string]Command{
-		"ln":       command("s,symbolic f,force n,no-dereference T,no-target-directory t,target-directory= v,verbose r,relative L P i b", 1, lnCommand),
+		"ln":       command("s,symbolic f,force n,no-dereference T,no-target-directory t,target-directory= v,verbose r,relative L P", 1, lnCommand),
 		"readlink": command("f,canonicalize e,canonicalize-existing m,canonicalize-missing n,no-newline q,quiet s,silent v,verbose z,zero", 1, readlinkCommand),
-		"realpath": command("e,canonicalize-existing m,canonicalize-missing s,no-symlinks L P q,quiet z,zero relative-to= relative-base=", 1, realpathCommand),
+		"realpath": command("e,canonicalize-existing m,canonicalize-missing s,no-symlinks L P q,quiet z,zero relative-to=", 1, realpathCommand),
 		"chmod":    chmodCommand,
-		"chown":    command("R,recursive h,no-dereference f,silent,quiet v,verbose c,changes reference= from= dereference H L P preserve-root no-preserve-root", 1, chownCommand),
-		"chgrp":    command("R,recursive h,no-dereference f,silent,quiet v,verbose c,changes reference= dereference H L P", 1, chgrpCommand),
+		"chown":    command("R,recursive h,no-dereference f,silent,quiet dereference H L P preserve-root no-preserve-root", 1, chownCommand),
+		"chgrp":    command("R,recursive h,no-dereference f,silent,quiet dereference H L P", 1, chgrpCommand),
 		"basename": command("+ a,multiple s,suffix= z,zero", 1, basenameCommand),
 		"dirname":  command("z,zero", 1, dirnameCommand),
 		"link":     command("", 1, linkCommand),
@@ -286,7 +286,7 @@ func (c *cmdline) recursively(v view, path string, change func(path string, info
 
 // chmodCommand lets modes such as -w pass as operands.
 func chmodCommand(ctx context.Context, p *Process, argv []string) int {
-	run := command("R,recursive f,silent,quiet v,verbose c,changes reference= preserve-root no-preserve-root", 1, chmodProgram)
+	run := command("R,recursive f,silent,quiet reference= preserve-root no-preserve-root", 1, chmodProgram)
 	for i, arg := range argv[1:] {
 		if len(arg) > 1 && arg[0] == '-' && strings.IndexByte("rwxXstugo", arg[1]) >= 0 {
 			argv = append(append(append([]string{}, argv[:i+1]...), "--"), argv[i+1:]...)

@@ -14,10 +14,10 @@ import (
 // sortCommands are those that order lines.
 func sortCommands() map[string]Command {
 	return map[string]Command{
-		"sort": command("n,numeric-sort r,reverse u,unique V,version-sort h,human-numeric-sort k,key= t,field-separator= o,output= c,check? C z,zero-terminated b,ignore-leading-blanks f,ignore-case s,stable g,general-numeric-sort d i m,merge R S= T= parallel=", 2, sortCommand),
-		"uniq": command("c,count d,repeated u,unique i,ignore-case f,skip-fields= s,skip-chars= w= z", 1, uniqCommand),
-		"comm": command("1 2 3 nocheck-order check-order z", 1, commCommand),
-		"shuf": command("n,head-count= e i= o=", 1, shufCommand),
+		"sort": command("n,numeric-sort r,reverse u,unique V,version-sort h,human-numeric-sort k,key= t,field-separator= o,output= c,check? C z,zero-terminated b,ignore-leading-blanks f,ignore-case s,stable g,general-numeric-sort m,merge S= T= parallel=", 2, sortCommand),
+		"uniq": command("c,count d,repeated u,unique i,ignore-case f,skip-fields=", 1, uniqCommand),
+		"comm": command("1 2 3 nocheck-order check-order", 1, commCommand),
+		"shuf": command("n,head-count= e", 1, shufCommand),
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 func statCommands() map[string]Command {
 	return map[string]Command{
 		"stat": command("c,format= L,dereference printf= t,terse f,file-system", 1, statCommand),
-		"ls":   command("a,all A,almost-all l 1 d,directory R,recursive r,reverse t S n,numeric-uid-gid h,human-readable i,inode L,dereference F,classify? p q Q b N g o G,no-group U v C m x s k,kibibytes full-time time-style= color? group-directories-first", 2, lsCommand),
-		"du":   command("s,summarize h,human-readable b,bytes a,all k m c,total d,max-depth= x,one-file-system L D apparent-size", 1, duCommand),
-		"df":   command("h,human-readable k m T,print-type P,portability a,all l,local t,type= x= i,inodes output? B,block-size=", 1, dfCommand),
+		"ls":   command("a,all A,almost-all l 1 d,directory R,recursive r,reverse t S n,numeric-uid-gid h,human-readable i,inode L,dereference F,classify? p q Q N g o G,no-group U v C full-time time-style= color? group-directories-first", 2, lsCommand),
+		"du":   command("s,summarize h,human-readable b,bytes a,all k m d,max-depth= x,one-file-system L D apparent-size", 1, duCommand),
+		"df":   command("h,human-readable k m P,portability l,local", 1, dfCommand),
 	}
 }
 
@@ -271,7 +271,7 @@ func (l *listing) dir(path string) {
 		}
 	}
 	l.sort(shown)
-	if l.c.has("l") || l.c.has("n") || l.c.has("s") {
+	if l.c.has("l") || l.c.has("n") {
 		blocks := int64(0)
 		for _, e := range shown {
 			blocks += (e.Bytes + 4095) / 4096 * 4

@@ -15,15 +15,15 @@ import (
 // textCommands are those that pass text through.
 func textCommands() map[string]Command {
 	return map[string]Command{
-		"head":  headTail("n,lines= c,bytes= q,quiet,silent v,verbose z,zero-terminated", headCommand),
-		"tail":  headTail("n,lines= c,bytes= q,quiet,silent v,verbose f,follow? F s,sleep-interval= pid= z,zero-terminated", tailCommand),
+		"head":  headTail("n,lines= c,bytes= q,quiet,silent v,verbose", headCommand),
+		"tail":  headTail("n,lines= c,bytes= q,quiet,silent v,verbose f,follow? F s,sleep-interval= pid=", tailCommand),
 		"wc":    command("l,lines w,words c,bytes m,chars L,max-line-length", 1, wcCommand),
 		"tr":    command("+ d,delete s,squeeze-repeats c,C,complement t,truncate-set1", 1, trCommand),
-		"cut":   command("d,delimiter= f,fields= c,characters= b,bytes= s,only-delimited complement output-delimiter= z n", 1, cutCommand),
-		"paste": command("d,delimiters= s,serial z", 1, pasteCommand),
+		"cut":   command("d,delimiter= f,fields= c,characters= b,bytes= s,only-delimited complement output-delimiter=", 1, cutCommand),
+		"paste": command("d,delimiters= s,serial", 1, pasteCommand),
 		"tac":   command("", 1, tacCommand),
 		"rev":   command("", 1, revCommand),
-		"nl":    command("b,body-numbering= w,number-width= s,number-separator= v= n=", 1, nlCommand),
+		"nl":    command("b,body-numbering= w,number-width= s,number-separator=", 1, nlCommand),
 		"seq":   seqCommand,
 		"yes":   yesCommand,
 	}

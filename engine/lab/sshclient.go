@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,6 +80,8 @@ func (s *sshClient) get(key, fallback string) string {
 
 func (s *sshClient) home() string { return orDefault(s.p.Getenv("HOME"), s.p.User().Home) }
 
+var includes = regexp.MustCompile(`(?im)^[ \t]*"?include\b`)
+
 // configure collects the options: command line first, then the user's and the system's files.
 func (s *sshClient) configure() int {
 	for short, key := range map[string]string{"p": "port", "l": "user"} {
@@ -105,6 +108,10 @@ func (s *sshClient) configure() int {
 		data, err := s.p.ReadFile(file)
 		if err != nil {
 			continue
+		}
+		if includes.Match(data) { // the library would open the file on the machine the lab runs on
+			fmt.Fprintf(s.p.Stderr(), "%s: Include is not simulated\n%s: terminating, 1 bad configuration options\n", file, file)
+			return 255
 		}
 		config, err := sshconfig.DecodeBytes(data)
 		if err != nil {

@@ -51,6 +51,7 @@ cat /root/.ssh/id_ed25519.pub /etc/mpi/key.pub`
 		{n1, "ss -ltnpH 'sport = :2224' | sed 's/pid=[0-9]*/pid=N/; s/  */ /g'", "LISTEN 0 128 0.0.0.0:2224 0.0.0.0:* users:((\"sshd\",pid=N,fd=3))\n", ""},
 		{n1, "/usr/sbin/sshd -f /etc/mpi/config; echo $?; sleep 0.05; ss -ltnH | grep -c :2224", "0\n1\n", ""}, // cannot bind, and says nothing
 		{n1, "a=$(cat /etc/mpi/pid); kill -HUP $a; sleep 0.1; [ $(cat /etc/mpi/pid) = $a ] && tr '\\0' ' ' </proc/$a/cmdline", "sshd: /usr/sbin/sshd -f /etc/mpi/config [listener] 0 of 10-100 startups ", ""},
+		{n1, "printf 'Host x\n  HostName n2\n  Port 2224\n' >/root/.ssh/config; echo '[n2]:2224 " + keys["n2"][1] + "' >/root/.ssh/known_hosts; ssh -n -o BatchMode=yes x hostname; echo 'Include /etc/passwd' >>/root/.ssh/config; ssh -n x true; echo $?", "n2\n255\n", "Include is not simulated"},
 		{n1, "kill $(cat /etc/mpi/pid); sleep 0.05; ss -ltnH | grep -c :2224", "0\n", ""},
 	} {
 		got := s.host.sh("root", s.script)

@@ -76,7 +76,10 @@ func (t *transcript) handle(e event.Event) []string {
 		t.warning(e)
 	case event.StepDone:
 		t.stepDone(e)
-	case event.CleanupDone: // told like a step of its own, after those of the play
+	case event.CleanupDone: // told like a step of its own, after those of the play; one that found nothing to do is no news
+		if e.Status == event.OK && t.verbose == 0 {
+			break
+		}
 		e.Step = strings.TrimSpace(e.Step + " cleanup")
 		t.stepDone(e)
 	case event.Stopping:

@@ -142,6 +142,9 @@ func (n node) text() []string {
 		}
 		return []string{`""`}
 	}
+	if (n.kind == '{' && len(n.names) == 0) || (n.kind == '[' && len(n.items) == 0) {
+		return []string{"none"}
+	}
 	var b bytes.Buffer
 	if json.Indent(&b, n.raw, "", "  ") != nil {
 		return safeLines(string(n.raw))

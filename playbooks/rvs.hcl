@@ -314,6 +314,7 @@ play "rvs" {
     description = "Ask the first GPU for its model"
     inside      = local.place
     read_only   = true
+    timeout     = "60s"
     args        = [local.rocm]
     script      = <<-EOT
       PATH=$PATH:$1/bin:/opt/rocm/bin
@@ -359,7 +360,7 @@ play "rvs" {
 output "rvs" {
   description = "Verdict of each test on each node"
   value = { for node, h in play.rvs.hosts : node => {
-    for test in keys(local.tests) : test => try(local.verdicts[h.step.test[test].status], "not run")
+    for test in keys(local.tests) : test => try(local.verdicts[h.step.test[test].status], h.step.test[test].status, "not run")
   } }
 }
 

@@ -5,7 +5,7 @@ exec 2>&1 # one stream: what went wrong stands behind what led to it
 export DEBIAN_FRONTEND=noninteractive
 
 run() {
-  timeout 600 apt-get -q -y "$@" && return
+  timeout 600 apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" && return
   code=$?
   echo "apt-get $* ended with $code"
   exit "$code"

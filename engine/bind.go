@@ -190,7 +190,7 @@ func (m *member) evaluate(s *Step, in instanceOf) (bound, error) {
 	}
 	for _, v := range b.given {
 		if !v.IsWhollyKnown() {
-			b.depends = append(b.depends, m.unknownRefs(s.argRefs)...)
+			b.depends = append(b.depends, m.unknownRefs(s.through(s.argRefs))...)
 			break
 		}
 	}
@@ -221,6 +221,16 @@ func asksOf(m Module, args Args) (qs []Question, err error) {
 type bugError struct{ say string }
 
 func (e bugError) Error() string { return e.say }
+
+// through adds what for_each reads to references to each.
+func (s *Step) through(refs []eval.Reference) []eval.Reference {
+	for _, r := range refs {
+		if r.Root == "each" {
+			return append(slices.Clone(refs), s.forEach.refs...)
+		}
+	}
+	return refs
+}
 
 // secretsOf are the values of arguments that are secret whether or not a person marked them.
 func secretsOf(args []Arg, given map[string]cty.Value) cty.Value {
@@ -259,7 +269,7 @@ func (m *member) setting(s *Step, in instanceOf, b *bound) error {
 }
 
 // known evaluates an expression of a setting; where it is unknown the bound depends on it, and ok is false.
-func (m *member) knownValue(e Expr, in instanceOf, b *bound) (v cty.Value, ok bool, err error) {
+func (m *member) knownValue(s *Step, e Expr, in instanceOf, b *bound) (v cty.Value, ok bool, err error) {
 	if !e.given() {
 		return cty.NilVal, false, nil
 	}
@@ -268,7 +278,7 @@ func (m *member) knownValue(e Expr, in instanceOf, b *bound) (v cty.Value, ok bo
 		return v, false, err
 	}
 	if !v.IsWhollyKnown() {
-		b.depends = append(b.depends, m.dependsOn(e)...)
+		b.depends = append(b.depends, m.unknownRefs(s.through(e.refs))...)
 		return v, false, nil
 	}
 	return v, true, nil
@@ -285,14 +295,14 @@ func (m *member) placeOf(s *Step, in instanceOf, b *bound) (*place, error) {
 	v, _ = v.Unmark()
 	switch {
 	case !v.IsKnown():
-		b.depends = append(b.depends, m.dependsOn(s.inside)...)
+		b.depends = append(b.depends, m.unknownRefs(s.through(s.inside.refs))...)
 		return nil, nil
 	case v.IsNull():
 		return nil, nil
 	case v.Type() == cty.String:
 		return placeNamed(v.AsString())
 	case v.Type().IsObjectType() && v.Type().HasAttribute("name"):
-		return placeFrom(v, func() { b.depends = append(b.depends, m.dependsOn(s.inside)...) }), nil
+		return placeFrom(v, func() { b.depends = append(b.depends, m.unknownRefs(s.through(s.inside.refs))...) }), nil
 	}
 	return nil, m.noContainer(s)
 }
@@ -341,7 +351,7 @@ func placeFrom(v cty.Value, unknown func()) *place {
 
 // account is the user that the step runs as: "" is the login user.
 func (m *member) account(s *Step, in instanceOf, b *bound) (string, error) {
-	v, ok, err := m.knownValue(s.become, in, b)
+	v, ok, err := m.knownValue(s, s.become, in, b)
 	if err != nil || !ok {
 		return "", err
 	}
@@ -376,7 +386,7 @@ func (m *member) environment(s *Step, in instanceOf, b *bound) ([]remote.EnvVar,
 		before, literal, after := inventory.SplitEnv(name, value)
 		all[name] = remote.EnvVar{Name: name, Value: literal, OwnBefore: before, OwnAfter: after}
 	}
-	v, ok, err := m.knownValue(s.env, in, b)
+	v, ok, err := m.knownValue(s, s.env, in, b)
 	if err != nil {
 		return nil, err
 	}
@@ -426,7 +436,7 @@ func variablesIn(v cty.Value) ([]remote.EnvVar, error) {
 }
 
 func (m *member) timeout(s *Step, in instanceOf, b *bound) (time.Duration, error) {
-	v, ok, err := m.knownValue(s.timeout, in, b)
+	v, ok, err := m.knownValue(s, s.timeout, in, b)
 	if err != nil || !ok {
 		return 0, err
 	}
@@ -453,12 +463,7 @@ func durationIn(v cty.Value) (time.Duration, error) {
 }
 
 // dependsOn names what an expression's unknown parts come from.
-func (m *member) dependsOn(e Expr) []string {
-	if out := m.unknownRefs(e.refs); out != nil {
-		return out
-	}
-	return []string{"something that is not known before the run"}
-}
+func (m *member) dependsOn(e Expr) []string { return m.unknownRefs(e.refs) }
 
 // unknownRefs names the references to steps that are not wholly known on this host, each once.
 func (m *member) unknownRefs(refs []eval.Reference) []string {

@@ -43,6 +43,7 @@ type fault struct {
 	kind   string
 	on     string
 	always bool
+	after  int // how many such commands pass before
 	spent  bool
 }
 
@@ -68,7 +69,7 @@ func (f *fakeFleet) set(text string) error {
 	})
 }
 
-// breakBy reads "HOST KIND [always] [on COMMAND]" lines. The kinds:
+// breakBy reads "HOST KIND [always] [after=N] [on COMMAND]" lines. The kinds:
 //
 //	refuse       no connection can be made
 //	cut-before   the connection breaks before the command took effect; the script, and those behind it, are lost
@@ -89,7 +90,11 @@ func (f *fakeFleet) breakBy(text string) error {
 		if !slices.Contains(kinds, words[0]) {
 			return fmt.Errorf("faults: unknown kind %q", words[0])
 		}
-		h.faults = append(h.faults, &fault{kind: words[0], on: strings.TrimSpace(on), always: len(words) > 1 && words[1] == "always"})
+		broken := &fault{kind: words[0], on: strings.TrimSpace(on), always: slices.Contains(words, "always")}
+		if n, ok := strings.CutPrefix(words[len(words)-1], "after="); ok {
+			broken.after, _ = strconv.Atoi(n)
+		}
+		h.faults = append(h.faults, broken)
 		h.dead = h.dead || words[0] == "refuse"
 		return nil
 	})
@@ -242,6 +247,10 @@ func (h *fakeHost) fault(command string) string {
 	defer h.mu.Unlock()
 	for _, f := range h.faults {
 		if f.kind == "refuse" || f.spent || !strings.HasPrefix(command, f.on) {
+			continue
+		}
+		if f.after > 0 {
+			f.after--
 			continue
 		}
 		f.spent = !f.always

@@ -127,7 +127,7 @@ func (p place) answer(mark []byte, e remote.Exit) Answer {
 	if !entered {
 		if a.State == Given {
 			a.State = NoPlace
-			a.Why = "container " + p.name + " does not run: " + firstLine(a.Stderr.String())
+			a.Why = fmt.Sprintf("container %s does not run (%s); a container step above would start it", p.name, firstLine(a.Stderr.String()))
 		}
 		return a
 	}

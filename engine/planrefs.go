@@ -236,8 +236,11 @@ func (w where) instance(r eval.Reference, s *Step) hcl.Diagnostics {
 	if s.keys == nil || len(r.Path) < 2 || r.InTry || r.Path[1] == eval.AnyKey || slices.Contains(s.keys, r.Path[1]) {
 		return nil
 	}
-	d := wrong(r, "Unknown instance", fmt.Sprintf("The step %q has for_each, and no instance %q: write step.%s[\"KEY\"]…, with one of %s.",
-		s.Name, r.Path[1], s.Name, strings.Join(quoted(s.keys), ", ")))
+	say := fmt.Sprintf("The step %q has for_each, and no instance %q: write step.%s[\"KEY\"]…, with one of %s.", s.Name, r.Path[1], s.Name, strings.Join(quoted(s.keys), ", "))
+	if len(s.keys) == 0 {
+		say = fmt.Sprintf("The step %q has no instance: its for_each is empty.", s.Name)
+	}
+	d := wrong(r, "Unknown instance", say)
 	d[0].Subject = r.Steps[1].Ptr()
 	return d
 }

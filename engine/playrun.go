@@ -30,7 +30,7 @@ type playRun struct {
 	over    cty.Value // what play.NAME is once the play is over
 
 	sharedMu sync.Mutex
-	shared   map[string]cty.Value // locals that are the same for all hosts during the stage
+	shared   map[sharedKey]cty.Value // locals that are the same for all hosts during the stage
 }
 
 func (p *playRun) now() time.Time { return p.run.opts.Now() }
@@ -51,6 +51,7 @@ func (p *playRun) do(ctx context.Context) {
 		}
 		p.apart(ctx, st.steps)
 	}
+	p.halted(ctx) // what was interrupted says so, also where no step was left to start
 	for _, m := range p.members {
 		if !m.told {
 			p.hostDone(m)
@@ -240,7 +241,7 @@ func (p *playRun) begin(m *member, s *Step, in instanceOf) *turn {
 			t.end(event.Skipped, "when is false")
 			return t
 		case is == unknowable:
-			p.undecided(t, m.dependsOn(s.when))
+			p.undecided(t, m.unknownRefs(s.through(s.when.refs)))
 			return t
 		}
 	}

@@ -289,7 +289,7 @@ func (p *playRun) carryOut(ctx context.Context, t *turn, c Change) (o Outcome, e
 			continue
 		}
 		var next *forecast
-		if i == len(c.Do)-1 && c.What == t.next.Changes[len(t.next.Changes)-1].What {
+		if i == len(c.Do)-1 && c.What == t.lastWork() {
 			next = p.forecast(t)
 		}
 		a := p.perform(ctx, t, action, next)

@@ -107,7 +107,7 @@ func (r *run) play(ctx context.Context, play *Play) bool {
 	defer r.note()
 	names, err := r.hostsOf(p)
 	if err != nil {
-		r.emit(event.Event{Kind: event.Warning, Play: play.Name, Message: err.Error()})
+		r.emit(event.Event{Kind: event.Stopping, Play: play.Name, Message: "the hosts of this play cannot be told: " + err.Error()})
 		r.bad = true
 		return false
 	}

@@ -305,7 +305,7 @@ func (s *scenario) sound(t testing.TB, code int) {
 }
 
 // told writes the events of a run: those of a play host by host, since only the order on one host is certain.
-func (s *scenario) told(code int) string {
+func (s *scenario) told(code int) (text string) {
 	var b strings.Builder
 	hosts := map[string][]string{}
 	var general []string
@@ -335,6 +335,7 @@ func (s *scenario) told(code int) string {
 		}
 	}
 	flush()
+	defer func() { text = strings.ReplaceAll(text, s.playbook.Dir+"/", "") }()
 	var trips []string
 	for _, name := range s.inv.Names() {
 		h := s.fleet.hosts[name]

@@ -25,7 +25,7 @@ type errNotRun struct {
 }
 
 func (e errNotRun) Error() string {
-	return fmt.Sprintf("it reads results of step.%s, which has none on this host (%s)", e.step, e.why)
+	return fmt.Sprintf("it reads results of step.%s, which has none on this host (%s); try(…, OTHER) goes on without them", e.step, e.why)
 }
 
 // always are the attributes that step.NAME has on every host.
@@ -184,11 +184,18 @@ func sameForAll(refs []eval.Reference) bool {
 	return true
 }
 
+// A sharedKey names a local: a play may have one of the same name as the playbook.
+type sharedKey struct {
+	set  *eval.LocalSet
+	name string
+}
+
 // sharedLocal is a local that is the same for all hosts during the stage.
 func (p *playRun) sharedLocal(set *eval.LocalSet, name string, s eval.Scope) (cty.Value, error) {
 	p.sharedMu.Lock()
 	defer p.sharedMu.Unlock()
-	if v, ok := p.shared[name]; ok {
+	key := sharedKey{set, name}
+	if v, ok := p.shared[key]; ok {
 		return v, nil
 	}
 	values, diags := set.Values([]string{name}, s)
@@ -196,9 +203,9 @@ func (p *playRun) sharedLocal(set *eval.LocalSet, name string, s eval.Scope) (ct
 		return cty.DynamicVal, diagError{diags}
 	}
 	if p.shared == nil {
-		p.shared = map[string]cty.Value{}
+		p.shared = map[sharedKey]cty.Value{}
 	}
-	p.shared[name] = values[name]
+	p.shared[key] = values[name]
 	return values[name], nil
 }
 

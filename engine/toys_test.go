@@ -22,7 +22,7 @@ func said(value string) Answer {
 
 func failedIn(past []Outcome) (Stop, bool) {
 	for _, o := range past {
-		if !o.OK {
+		if !o.OK && !wasLost(o) {
 			return Stop{State: Failed, Why: o.What + ": " + o.Why}, true
 		}
 	}
@@ -202,9 +202,12 @@ func everywhereModule() Module {
 func decideEverywhere(all []On[everywhereArgs]) []Decision {
 	out := make([]Decision, len(all))
 	var unknown, unready []string
-	mild := false
+	mild, broken := false, ""
 	for _, on := range all {
 		mild = mild || on.Args.Mild
+		if _, failed := failedIn(on.Past); failed {
+			broken = on.Host
+		}
 		switch {
 		case on.Reach == Unreached:
 			unknown = append(unknown, on.Host+" ("+on.Why+")")
@@ -221,6 +224,8 @@ func decideEverywhere(all []On[everywhereArgs]) []Decision {
 			out[i] = Stop{State: Refused, Why: "unknown: " + strings.Join(unknown, ", ")}
 		case failed:
 			out[i] = stop
+		case broken != "":
+			out[i] = Stop{State: Failed, Why: broken + " failed"}
 		case on.Answers[1].Code == 0:
 			out[i] = Done{Results: Values{"hosts": len(all)}}
 		case on.Answers[0].Code != 0:

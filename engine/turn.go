@@ -169,16 +169,17 @@ func (t *turn) mayDo(c Change) bool {
 }
 
 // works tells whether the turn has something to carry out.
-func (t *turn) works() bool {
-	if t.next == nil {
-		return false
-	}
+func (t *turn) works() bool { return t.next != nil && t.lastWork() != "" }
+
+// lastWork names the last change that is to be carried out now.
+func (t *turn) lastWork() string {
+	what := ""
 	for _, c := range t.next.Changes {
 		if len(c.Do) > 0 {
-			return true
+			what = c.What
 		}
 	}
-	return false
+	return what
 }
 
 // withTold adds what only the first Act could tell, such as what was there before.
@@ -190,8 +191,11 @@ func (t *turn) withTold(results Values) Values {
 }
 
 func haveWant(c Change) string {
-	if c.Have == "" && c.Want == "" {
+	switch {
+	case c.Have == "" && c.Want == "":
 		return ""
+	case c.Have == "":
+		return fmt.Sprintf(" (want %s)", c.Want)
 	}
 	return fmt.Sprintf(" (have %s, want %s)", c.Have, c.Want)
 }

@@ -63,12 +63,15 @@ func (e *ContainerEngine) Start(h *Host) {
 	b.owned(dockerSocket, 0, dockerGroup)
 	daemon := h.world.Start(Launch{Argv: []string{"/usr/bin/dockerd", "-H", "fd://"}, Parent: 1, Idle: true})
 	e.mu.Lock()
-	e.up, e.daemon = true, daemon
+	e.daemon = daemon
 	again := slices.DeleteFunc(slices.Clone(e.containers), func(c *container) bool { return !c.restarts() })
 	e.mu.Unlock()
 	for _, c := range again {
 		_ = e.start(c)
 	}
+	e.mu.Lock()
+	e.up = true // whoever asks from here on finds the containers that come back by themselves running
+	e.mu.Unlock()
 }
 
 // Stop stops the engine, and with it all containers.

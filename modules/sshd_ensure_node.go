@@ -2,6 +2,7 @@ package modules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -166,8 +167,12 @@ func (n *sshdNode) changesOnceInstalled(fleet sshdFleet) []engine.Change {
 	full.facts.SSHD, full.facts.Keygen, full.facts.SSH = "/usr/sbin/sshd", "ssh-keygen", "ssh"
 	out := []engine.Change{{
 		What: "install openssh-server", Have: "no " + n.missing(), Want: "sshd",
-		Do: []engine.Action{engine.Shell{Text: sshdInstallScript}}, Again: true,
+		Do: []engine.Action{engine.Shell{Text: sshdInstallScript, Args: []string{n.files.privsep}}}, Again: true,
 	}}
+	full.Answers = slices.Clone(n.Answers)
+	if sshdPrivsep < len(full.Answers) {
+		full.Answers[sshdPrivsep].Path = engine.PathInfo{Kind: engine.Directory, Mode: "0755", UID: "0"}
+	}
 	for _, c := range full.changes(fleet) {
 		c.Do = nil
 		out = append(out, c)

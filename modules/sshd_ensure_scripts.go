@@ -1,7 +1,7 @@
 package modules
 
 // sshdInstallScript installs the package with whatever installs packages there. RUNLEVEL keeps Debian from starting a daemon of the package's own
-// inside a container.
+// inside a container. $1 is the directory that some packages bring and others do not: it is there afterwards, so that what is left to do can be foreseen.
 const sshdInstallScript = `export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 if command -v apt-get >/dev/null; then
   apt-get update -q && apt-get install -y -q --no-install-recommends openssh-server openssh-client
@@ -11,7 +11,8 @@ elif command -v yum >/dev/null; then yum install -y -q openssh-server openssh-cl
 elif command -v zypper >/dev/null; then zypper --non-interactive install openssh
 elif command -v apk >/dev/null; then apk add openssh
 else echo "no package manager that is known here (apt-get, dnf, yum, zypper, apk)" >&2; exit 1
-fi
+fi || exit
+umask 022; mkdir -p -- "$1" && chown root "$1" && chmod 00755 "$1"
 `
 
 // sshdKeyScript makes a key pair, or only the public half where that is missing. $1 the key, $2 ssh-keygen.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"maps"
 
@@ -15,7 +16,8 @@ func (p *playRun) askOnly(turns []*turn) bool {
 }
 
 // foresee ends turns where their first action would begin.
-func (p *playRun) foresee(turns []*turn, decisions []Decision) {
+func (p *playRun) foresee(ctx context.Context, turns []*turn, decisions []Decision) {
+	each(turns, func(t *turn) { t.reach(ctx) })
 	for i, t := range turns {
 		if t.next == nil {
 			t.conclude(decisions[i])
@@ -32,6 +34,17 @@ func (p *playRun) foresee(turns []*turn, decisions []Decision) {
 			t.bug(err.Error())
 		}
 		p.overlay(t)
+	}
+}
+
+// reach connects to a host that the step has asked nothing: nothing is foretold of one that a run could not reach.
+func (t *turn) reach(ctx context.Context) {
+	if t.next == nil || t.verdict != nil || t.out || t.step.leftOut {
+		return
+	}
+	if err := t.node().reach(ctx); err != nil {
+		t.next = nil
+		t.accept(ctx, []Answer{{State: NotStarted, Why: err.Error()}})
 	}
 }
 

@@ -61,6 +61,17 @@ func (n *node) connect(ctx context.Context) (remote.Conn, error) {
 	return conn, nil
 }
 
+// reach tells why the host cannot be reached; nil: it can.
+func (n *node) reach(ctx context.Context) error {
+	release, err := n.run.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	_, err = n.connect(ctx)
+	return err
+}
+
 // drop forgets a connection that broke, so that the next exchange dials again.
 func (n *node) drop() {
 	n.mu.Lock()

@@ -27,7 +27,7 @@ func (p *playRun) rounds(ctx context.Context, turns []*turn) {
 		}
 		switch {
 		case pending && p.askOnly(turns):
-			p.foresee(turns, decisions)
+			p.foresee(ctx, turns, decisions)
 			return
 		case !able:
 			p.conclude(turns, decisions)

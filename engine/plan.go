@@ -334,8 +334,8 @@ func (p *Plan) scope(refs []eval.Reference, pr *playRun) eval.Scope {
 
 func (p *Plan) runValue(pr *playRun) cty.Value {
 	hosts := cty.UnknownVal(cty.List(cty.String))
-	if pr != nil {
-		hosts = pr.hostList()
+	if pr != nil && pr.names != cty.NilVal {
+		hosts = pr.names
 	}
 	return cty.ObjectVal(map[string]cty.Value{"id": cty.StringVal(p.runID), "check": cty.BoolVal(p.check), "hosts": hosts})
 }

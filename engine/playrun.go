@@ -26,6 +26,7 @@ type playRun struct {
 
 	// What expressions may read of all hosts, as it was when the stage began: while hosts go through it, nobody looks at another.
 	stillIn []*member
+	names   cty.Value // run.hosts
 	hosts   cty.Value
 	over    cty.Value // what play.NAME is once the play is over
 
@@ -70,7 +71,7 @@ func (p *playRun) survey(st stage) {
 		}
 	}
 	if st.steps[0].looksAround {
-		p.hosts = p.hostsValue()
+		p.names, p.hosts = p.hostList(), p.hostsValue()
 	}
 }
 

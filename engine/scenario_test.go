@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"cvsplay/engine/config"
 	"cvsplay/engine/eval"
 	"cvsplay/engine/event"
+	"cvsplay/engine/remote"
 	"cvsplay/inventory"
 )
 
@@ -82,7 +84,11 @@ type scenario struct {
 	modules  Modules
 	vars     []eval.Given
 	events   []event.Event // of the last run
-	guard    *eval.Redactor
+
+	// What a test may put in the place of the usual.
+	dial     func(context.Context, *inventory.Host) (remote.Conn, error)
+	artifact func(host, path string) (io.WriteCloser, error)
+	watch    func(event.Event)
 }
 
 const threeHosts = `group "all_three" {
@@ -221,13 +227,16 @@ func (s *scenario) once(t testing.TB, o runOptions) string {
 	s.fleet.interrupt, s.fleet.kill = onceOnly(func() { close(interrupt) }), cancel
 	s.fleet.forget()
 	before := s.snapshot()
-	rec := &recorder{}
-	s.guard = &eval.Redactor{}
+	rec := &recorder{watch: s.watch}
+	dial := s.fleet.dial
+	if s.dial != nil {
+		dial = s.dial
+	}
 	parallel, _ := strconv.Atoi(o.parallel)
 	code := plan.Run(ctx, RunOptions{
-		Sinks: []event.Sink{rec}, Dial: s.fleet.dial, Registry: &Registry{}, Redactor: s.guard, Files: &config.Files{}, Version: "test",
+		Sinks: []event.Sink{rec}, Dial: dial, Registry: &Registry{}, Redactor: &eval.Redactor{}, Files: &config.Files{}, Version: "test",
 		Check: o.check, Diff: o.diff, Keep: o.keep, Parallel: parallel, Limit: strings.Join(o.limit, ","), Hosts: o.limit, Limited: o.limit != nil,
-		Tags: o.tags, Interrupt: interrupt, Now: ticking(),
+		Tags: o.tags, Interrupt: interrupt, Now: ticking(), Artifact: s.artifact,
 	})
 	s.events = rec.events
 	s.sound(t, code)
@@ -260,9 +269,17 @@ func ticking() func() time.Time {
 }
 
 // A recorder keeps all events.
-type recorder struct{ events []event.Event }
+type recorder struct {
+	events []event.Event
+	watch  func(event.Event)
+}
 
-func (r *recorder) Handle(e event.Event) { r.events = append(r.events, e) }
+func (r *recorder) Handle(e event.Event) {
+	r.events = append(r.events, e)
+	if r.watch != nil {
+		r.watch(e)
+	}
+}
 
 // sound holds the stream to what every stream has to be.
 func (s *scenario) sound(t testing.TB, code int) {

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestExamples holds every playbook that is shipped or shown to what a user would do with it first: validate and fmt.
+func TestExamples(t *testing.T) {
+	root := filepath.Join("..", "..")
+	for _, dir := range []string{"playbooks", "examples"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				if d != nil && (d.Name() == "state" || d.Name() == "testdata") {
+					return fs.SkipDir
+				}
+				return err
+			}
+			if strings.HasSuffix(path, ".hcl") {
+				t.Run(path, func(t *testing.T) { wellFormed(t, path) })
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+var fenced = regexp.MustCompile("(?s)```hcl\n(.*?)```")
+
+// TestFencedExamples does the same with what stands between the fences of the documentation.
+func TestFencedExamples(t *testing.T) {
+	for _, page := range []string{"README.md", "docs/language.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := fenced.FindAllSubmatch(text, -1)
+		if len(blocks) == 0 {
+			t.Errorf("%s shows no HCL", page)
+		}
+		for i, block := range blocks {
+			path := filepath.Join(t.TempDir(), "example.hcl")
+			if err := os.WriteFile(path, block[1], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			t.Run(page+"/"+string(rune('1'+i)), func(t *testing.T) { wellFormed(t, path) })
+		}
+	}
+}
+
+// wellFormed validates a playbook, or lists an inventory, and asks whether it is formatted.
+func wellFormed(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"inventory", "list", "-i", path}
+	if regexp.MustCompile(`(?m)^play "`).Match(text) {
+		args = []string{"validate", path}
+	}
+	for _, args := range [][]string{args, {"fmt", "--check", path}} {
+		if code, out := called(t, args...); code != 0 {
+			t.Errorf("cvsplay %s: exit code %d\n%s", strings.Join(args, " "), code, out)
+		}
+	}
+}
+
+// called runs the command in this process.
+func called(t *testing.T, args ...string) (int, string) {
+	t.Helper()
+	out, err := os.CreateTemp(t.TempDir(), "out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	a := &app{stdout: out, stderr: out, stdin: strings.NewReader(""), environ: []string{"NO_COLOR=1"}}
+	code := a.main(args)
+	text, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code, string(text)
+}

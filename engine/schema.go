@@ -82,6 +82,11 @@ type kind struct {
 // IsFleet tells whether the module is decided over the whole fleet.
 func (m Module) IsFleet() bool { return m.kind.fleet }
 
+// Decode makes the module's arguments of known values, with defaults where none are given.
+func (m Module) Decode(given map[string]cty.Value) (Args, error) {
+	return m.kind.decode(m.Args, withDefaults(m.Args, given))
+}
+
 // Arg finds an argument of the schema by its name.
 func (m Module) Arg(name string) (Arg, bool) {
 	for _, a := range m.Args {

@@ -47,9 +47,9 @@ neighbours (CRLF in a CRLF file), and a file without a final newline gets one on
 The file is written as ` + "`file`" + ` writes it, with the owner and mode it has unless they are declared. It may have up to 64 MiB. A missing file is an
 error unless ` + "`create = true`" + `, or nothing is wanted in it.`,
 	Example: `step "line" "hugepages" {
-  path  = "/etc/sysctl.d/90-cluster.conf"
-  match = "^vm\\.nr_hugepages\\s*="
-  line  = "vm.nr_hugepages = 1024"
+  path   = "/etc/sysctl.d/90-cluster.conf"
+  match  = "^vm\\.nr_hugepages\\s*="
+  line   = "vm.nr_hugepages = 1024"
   create = true
 }
 `,

@@ -12,7 +12,8 @@ type Snapshot map[string][]string
 
 // snapshotScript prints one line for each thing. Times of change (c) betray a write that put the old bytes back. The folders for
 // temporary files stand without theirs, and logs and /run are left out: whoever looks, touches those. A process of a session is
-// left out likewise; one that was left behind has the first process for a parent.
+// left out likewise; one that was left behind has the first process for a parent. What a container has otherwise than its image is in a folder of
+// the engine's, and stands as "inside".
 const snapshotScript = `
 find / -xdev -mindepth 1 \( -path /dev -o -path /proc -o -path /run -o -path /sys -o -path /tmp -o -path /var/lib/docker \
 	-o -path /var/log -o -path /var/tmp \) -prune -o \
@@ -20,6 +21,10 @@ find / -xdev -mindepth 1 \( -path /dev -o -path /proc -o -path /run -o -path /sy
 find /tmp /var/tmp -mindepth 1 -printf 'file %p %y%m %U:%G size=%s m=%T@ c=%C@ %l\n'
 docker ps --all --quiet --no-trunc | xargs -r docker inspect --format \
 	'container {{.Name}} {{.Id}} {{.State.Status}} started={{.State.StartedAt}} image={{.Image}}'
+docker ps --all --quiet | xargs -r docker inspect --format '{{.Name}} {{.GraphDriver.Data.UpperDir}}' | while read -r name upper; do
+	find "$upper" -mindepth 1 \( -path "$upper/run" -o -path "$upper/tmp" -o -path "$upper/var/log" -o -path "$upper/var/tmp" \) -prune -o \
+		-printf "inside $name /%P %y%m %U:%G size=%s m=%T@ c=%C@ %l\n"
+done
 docker images --no-trunc --format 'image {{.Repository}}:{{.Tag}} {{.ID}}'
 docker volume ls --format 'volume {{.Name}}'
 ps -e -o ppid= -o user= -o args= | awk '$1 == 1 { $1 = "process"; print }'`

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -125,7 +126,7 @@ func (d *dialogue) ended(ctx context.Context, err error) error {
 			return d.denied(c.why)
 		}
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return fmt.Errorf("become %s: %w", d.account, err)
 	}
 	return d.denied("sudo gave no shell")

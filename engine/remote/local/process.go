@@ -41,7 +41,7 @@ func Start(_ context.Context, dir string, command ...string) (shell.Process, err
 		p.Close()
 		return nil, fmt.Errorf("start %s: %w", command[0], err)
 	}
-	go cmd.Wait() // so that it does not stay a zombie; how it ended is told by what it printed
+	go func() { _ = cmd.Wait() }() // so that it does not stay a zombie; how it ended is told by what it printed
 	return p, nil
 }
 

@@ -1,6 +1,7 @@
 package remotetest
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -81,7 +82,7 @@ func (p *Proxy) Reset() {
 func (p *Proxy) reset() {
 	for c := range p.conns {
 		if tcp, ok := c.(*net.TCPConn); ok {
-			tcp.SetLinger(0)
+			_ = tcp.SetLinger(0) // it fails on a connection that is gone already
 		}
 		c.Close()
 	}
@@ -95,7 +96,7 @@ func (p *Proxy) HalfClose() {
 	defer p.mu.Unlock()
 	for c := range p.conns {
 		if tcp, ok := c.(*net.TCPConn); ok {
-			tcp.CloseWrite()
+			_ = tcp.CloseWrite() // it fails on a connection that is gone already
 		}
 	}
 }
@@ -214,7 +215,7 @@ func (p *Proxy) deliver(to net.Conn, b []byte, direction int) bool {
 	if cut := p.faults.CutAfter; direction == 1 && cut > 0 && p.passed[1]+int64(len(b)) > cut {
 		b = b[:max(0, cut-p.passed[1])]
 		p.mu.Unlock()
-		to.Write(b)
+		_, _ = to.Write(b) // the connection is cut either way
 		p.Reset()
 		return false
 	}
@@ -230,8 +231,8 @@ func (p *Proxy) end(to net.Conn, err error) {
 	for p.faults.BlackHole && p.conns[to] {
 		p.wake.Wait()
 	}
-	if tcp, ok := to.(*net.TCPConn); ok && err == io.EOF {
-		tcp.CloseWrite()
+	if tcp, ok := to.(*net.TCPConn); ok && errors.Is(err, io.EOF) {
+		_ = tcp.CloseWrite() // it fails on a connection that is gone already
 		return
 	}
 	to.Close()

@@ -101,8 +101,8 @@ func (s *Server) start(t testing.TB) bool {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	s.stop = func() {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-ended
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = <-ended // killed, or it ended before
 	}
 	t.Cleanup(s.Stop)
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
@@ -124,7 +124,9 @@ func speaks(addr string) bool {
 		return false
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return false
+	}
 	line, _ := bufio.NewReader(c).ReadString('\n')
 	return strings.HasPrefix(line, "SSH-2.0-")
 }

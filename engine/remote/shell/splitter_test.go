@@ -2,6 +2,7 @@ package shell
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -45,7 +46,7 @@ func TestSplitterWhereverTheStreamIsCut(t *testing.T) {
 				},
 			}
 			err := s.run(&pieces{c.stream, n})
-			if err != nil && err != io.EOF {
+			if err != nil && !errors.Is(err, io.EOF) {
 				err = fmt.Errorf("error")
 			}
 			if result := fmt.Sprintf("%s %v", &got, err); result != c.want {

@@ -183,7 +183,7 @@ func (p *process) serve(reqs <-chan *ssh.Request) {
 			close(p.exited)
 		}
 		if r.WantReply {
-			r.Reply(false, nil)
+			_ = r.Reply(false, nil) // it fails once the connection is lost, which ends the loop
 		}
 	}
 }

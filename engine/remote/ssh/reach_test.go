@@ -158,7 +158,7 @@ func TestHostCertificate(t *testing.T) {
 	tg.KnownHosts = []string{file(t, "known_hosts", "@cert-authority [127.0.0.*]:* "+caKey+"\n")}
 	works(t, pool(t, ssh.Options{}).Dialer(tg))
 	tg.KnownHosts = []string{file(t, "known_hosts", "@cert-authority *.example.com "+caKey+"\n")}
-	refused(t, pool(t, ssh.Options{}).Dialer(tg), "unknown host key")
+	_ = refused(t, pool(t, ssh.Options{}).Dialer(tg), "unknown host key")
 }
 
 // agent starts an ssh-agent that holds keys, and returns its socket.
@@ -274,17 +274,17 @@ func TestBastions(t *testing.T) {
 	t.Run("host behind it with a changed key", func(t *testing.T) {
 		tg := tg
 		tg.KnownHosts = []string{file(t, "known_hosts", fmt.Sprintf("[127.0.0.1]:%d %s\n", s.Port, inner.HostKey))}
-		refused(t, p.Dialer(tg), "host key changed")
+		_ = refused(t, p.Dialer(tg), "host key changed")
 	})
 	t.Run("host that the bastion cannot reach", func(t *testing.T) {
 		tg := tg
 		tg.Port = 1
-		refused(t, p.Dialer(tg), "bastion refused")
+		_ = refused(t, p.Dialer(tg), "bastion refused")
 	})
 	t.Run("silent host behind it", func(t *testing.T) {
 		tg := tg
 		tg.Port, tg.ConnectTimeout = remotetest.Silent(t), 300*time.Millisecond
-		refused(t, p.Dialer(tg), "no answer")
+		_ = refused(t, p.Dialer(tg), "no answer")
 	})
 	t.Run("bastion that came back", func(t *testing.T) {
 		proxy := remotetest.NewProxy(t, net.JoinHostPort(outer.Host, fmt.Sprint(outer.Port)))
@@ -349,7 +349,7 @@ func TestUnreachable(t *testing.T) {
 				tg.Address = c.host
 			}
 			began := time.Now()
-			refused(t, pool(t, ssh.Options{}).Dialer(tg), c.cause)
+			_ = refused(t, pool(t, ssh.Options{}).Dialer(tg), c.cause)
 			if took := time.Since(began); took > 2*time.Second || c.slow && took < 500*time.Millisecond {
 				t.Errorf("took %s", took)
 			}

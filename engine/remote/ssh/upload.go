@@ -224,7 +224,7 @@ func (c *conn) forget(files *fileTransfer) {
 
 func startSFTP(ctx context.Context, p *process) (*sftp.Client, error) {
 	defer context.AfterFunc(ctx, func() { p.Close() })()
-	go io.Copy(io.Discard, p.Stderr()) // ends with the channel
+	go func() { _, _ = io.Copy(io.Discard, p.Stderr()) }() // ends with the channel
 	ok, err := p.ch.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"}))
 	if err == nil && ok {
 		var client *sftp.Client

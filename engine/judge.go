@@ -141,7 +141,7 @@ func truthOf(v cty.Value) (truth, error) {
 // instance is what the turn leaves.
 func (t *turn) instance() *instance {
 	v := t.verdict
-	return &instance{status: v.status, ignored: v.ignored, acted: t.acted, unrun: v.unrun, reason: v.reason, results: v.results}
+	return &instance{status: v.status, ignored: v.ignored, acted: t.acted, unrun: v.unrun, open: v.open, reason: v.reason, results: v.results}
 }
 
 // inCheckMode mends verdicts that only a dry run gives: what cannot be judged before an earlier step has run has not failed, and what
@@ -154,6 +154,7 @@ func (t *turn) inCheckMode() {
 	if v.status == event.Failed && !v.bug && len(t.node().would) > 0 {
 		last := t.node().would[len(t.node().would)-1]
 		v.status, v.reason, v.ignored, v.masked = event.WouldChange, "cannot be judged before step."+last, false, true
+		v.open = true
 		v.results = t.step.unknownResults(t.bound.given)
 	}
 	if v.status != event.WouldChange {
@@ -165,7 +166,7 @@ func (t *turn) inCheckMode() {
 	case t.step.mod.Looks == nil || !t.step.mod.Looks(t.bound.given):
 		return
 	}
-	v.status, v.unrun = event.Skipped, true
+	v.status, v.unrun, v.open = event.Skipped, true, true
 	t.changes = nil
 }
 

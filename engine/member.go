@@ -38,6 +38,7 @@ type instance struct {
 	status  event.Status
 	ignored bool
 	acted   bool
+	open    bool // check mode cannot tell how a run would decide it
 	unrun   bool // check mode did not run it, though nothing would have been changed: its results are unknown
 	reason  string
 	results map[string]cty.Value // nil: the module has not run on this host
@@ -126,6 +127,12 @@ func (in *instance) value() cty.Value {
 		"changed": cty.BoolVal(changed),
 		"failed":  cty.BoolVal(failed),
 		"skipped": cty.BoolVal(in.status == event.Skipped),
+	}
+	if in.open {
+		attrs["failed"], attrs["skipped"] = cty.UnknownVal(cty.Bool), cty.UnknownVal(cty.Bool)
+		if !in.unrun { // that one would not change anything is known
+			attrs["changed"] = cty.UnknownVal(cty.Bool)
+		}
 	}
 	if in.results != nil {
 		attrs["ok"] = cty.BoolVal(in.status == event.OK || in.status == event.Changed)

@@ -278,7 +278,7 @@ func (p *playRun) undecided(t *turn, depends []string) {
 		t.ignore()
 		return
 	}
-	t.verdict = &verdict{status: event.WouldChange, reason: why, results: t.step.unknownResults(t.bound.given)}
+	t.verdict = &verdict{status: event.WouldChange, open: true, reason: why, results: t.step.unknownResults(t.bound.given)}
 	t.inCheckMode()
 }
 

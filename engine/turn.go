@@ -41,7 +41,8 @@ type verdict struct {
 	status  event.Status
 	ignored bool
 	unrun   bool // as an instance's
-	masked  bool // check mode could not judge it
+	open    bool // check mode cannot tell how a run would decide it
+	masked  bool // it is open because something is missing that an earlier step may bring
 	bug     bool // the module's: a dry run does not explain it away
 	reason  string
 	results map[string]cty.Value // nil: the module has not run

@@ -155,7 +155,7 @@ func (p *Plan) bindPlaySettings(w where, play *Play) hcl.Diagnostics {
 	}
 	f, err := parseFailures(text)
 	if err != nil {
-		return append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid max_failures", Detail: err.Error(), Subject: decl.MaxFailures.Range().Ptr()})
+		return append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid max_failures", Detail: err.Error() + ".", Subject: decl.MaxFailures.Range().Ptr()})
 	}
 	play.maxFailures = f
 	return diags
@@ -169,7 +169,7 @@ func parseFailures(text string) (failures, error) {
 	f, err := strconv.ParseFloat(number, 64)
 	switch {
 	case err != nil || f < 0 || (isShare && f > 100) || (!isShare && f != float64(int(f))):
-		return failures{}, fmt.Errorf("%q is neither a number of hosts nor a share of them such as \"10%%\".", text)
+		return failures{}, fmt.Errorf("%q is neither a number of hosts nor a share of them such as \"10%%\"", text)
 	case isShare:
 		return failures{part: true, share: f / 100}, nil
 	}

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -58,7 +59,7 @@ func (f *labFleet) over(host string, q engine.Question) engine.Answer {
 	s.Stdin, s.Stdout, s.Stderr = bytes.NewReader(sh.Stdin), &out, &errs
 	a := engine.Answer{State: engine.Given}
 	err = s.Run("exec /bin/sh -c " + engine.QuoteAll(append([]string{sh.Text, "sh"}, sh.Args...)...))
-	if exit, ok := err.(*ssh.ExitError); ok {
+	if exit, ok := errors.AsType[*ssh.ExitError](err); ok {
 		a.Code = exit.ExitStatus()
 	} else if err != nil {
 		return engine.Answer{State: engine.Lost, Why: err.Error()}

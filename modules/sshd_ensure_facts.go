@@ -119,16 +119,16 @@ func sshdQuestion(port int) engine.Shell {
 
 // sshdFound is what sshdScript found.
 type sshdFound struct {
-	UID                string
-	SSHD, Keygen, SSH  string // paths; "": missing
-	PAM, RootLocked    bool
-	EncryptedKey       bool
-	Loaded             string
-	OursPID            string // our daemon, which listens on the port; "": it does not
-	sockets            []sshdSocket
-	holders            map[string]string // by inode, in words; of sockets that are not ours
-	oursInodes         map[string]bool
-	seenUID, seenFinal bool
+	UID               string
+	SSHD, Keygen, SSH string // paths; "": missing
+	PAM, RootLocked   bool
+	EncryptedKey      bool
+	Loaded            string
+	OursPID           string // our daemon, which listens on the port; "": it does not
+	sockets           []sshdSocket
+	holders           map[string]string // by inode, in words; of sockets that are not ours
+	oursInodes        map[string]bool
+	seenFinal         bool
 }
 
 // sshdSocket is one listening socket on the port.

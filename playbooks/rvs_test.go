@@ -190,7 +190,6 @@ type transcript struct {
 	steps    []string // in the order of the play
 	ends     map[string][]event.Event
 	outputs  []event.Event
-	recap    map[string]map[event.Status]int
 	exitCode int
 }
 

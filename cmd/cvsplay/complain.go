@@ -15,11 +15,6 @@ func (a *app) complain(words string) {
 	fmt.Fprintln(a.stderr, "cvsplay: "+report.Safe(words))
 }
 
-// note says something by the way on standard error.
-func (a *app) note(format string, args ...any) {
-	fmt.Fprintln(a.stderr, report.Safe(fmt.Sprintf(format, args...)))
-}
-
 // diagnose prints diagnostics with their source.
 func (a *app) diagnose(diags hcl.Diagnostics, files *config.Files) {
 	var list []event.Diagnostic

@@ -412,7 +412,7 @@ func (a *awk) number(v awkValue) float64 {
 	}
 	s := strings.TrimLeft(v.text, " \t\n")
 	for end := len(s); end > 0; end-- {
-		if n, err := strconv.ParseFloat(s[:end], 64); err == nil && strings.IndexAny(s[:end], "xXiInN_pP") < 0 {
+		if n, err := strconv.ParseFloat(s[:end], 64); err == nil && !strings.ContainsAny(s[:end], "xXiInN_pP") {
 			return n
 		}
 		if end > 40 {
@@ -425,7 +425,7 @@ func (a *awk) number(v awkValue) float64 {
 func looksNumeric(s string) bool {
 	s = strings.TrimSpace(s)
 	_, err := strconv.ParseFloat(s, 64)
-	return err == nil && strings.IndexAny(s, "xXiInN_pP") < 0
+	return err == nil && !strings.ContainsAny(s, "xXiInN_pP")
 }
 
 func (a *awk) truth(v awkValue) bool {

@@ -301,7 +301,7 @@ func (j *tarJob) write(path string, h *tar.Header, r io.Reader) error {
 			return err
 		}
 	}
-	mode := Mode(h.Mode) & PermMask //nolint:gosec // permission bits
+	mode := Mode(h.Mode) & PermMask
 	if j.v.uid != 0 && !j.has("p") {
 		mode &^= j.v.umask
 	}

@@ -162,7 +162,7 @@ func odCell(kind string) (func(b []byte) string, int, bool) {
 	case "u1", "uC":
 		return func(b []byte) string { return fmt.Sprintf(" %3d", b[0]) }, 1, true
 	case "d1":
-		return func(b []byte) string { return fmt.Sprintf(" %4d", int8(b[0])) }, 1, true //nolint:gosec // as od shows it
+		return func(b []byte) string { return fmt.Sprintf(" %4d", int8(b[0])) }, 1, true
 	case "x2":
 		return func(b []byte) string { return fmt.Sprintf(" %04x", little(b)) }, 2, true
 	case "o2":

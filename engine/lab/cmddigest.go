@@ -2,8 +2,8 @@ package lab
 
 import (
 	"bufio"
-	"crypto/md5"  //nolint:gosec // md5sum is what it is
-	"crypto/sha1" //nolint:gosec // sha1sum is what it is
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"

@@ -292,7 +292,7 @@ func (f *find) test(name string) (findTest, error) {
 	case "-newermt":
 		when, ok := parseDate(arg, f.p.world.now())
 		if !ok {
-			return nil, fmt.Errorf("I cannot figure out how to interpret %s as a date or time", gnuQuote(arg))
+			return nil, fmt.Errorf("I cannot figure out how to interpret %s as a date or time", gnuQuote(arg)) //nolint:staticcheck // find's words
 		}
 		return func(_ *find, _ string, info Info, _ int) bool { return info.Modified.After(when) }, nil
 	case "-perm":
@@ -403,7 +403,7 @@ func numberTest(name, arg string, now time.Time) (findTest, error) {
 		case "-links":
 			have = int64(info.Links)
 		case "-inum":
-			have = int64(info.Ino) //nolint:gosec // inode numbers are small
+			have = int64(info.Ino)
 		case "-mtime":
 			have = int64(now.Sub(info.Modified) / (24 * time.Hour))
 		case "-mmin":
@@ -591,11 +591,12 @@ func quotedWords(text string) ([]string, error) {
 		ch := text[i]
 		switch {
 		case quote != 0:
-			if ch == quote {
+			switch ch {
+			case quote:
 				quote = 0
-			} else if ch == '\n' {
+			case '\n':
 				return nil, errors.New("unmatched quote; by default quotes are special to xargs unless you use the -0 option")
-			} else {
+			default:
 				cur.WriteByte(ch)
 			}
 		case ch == '\'' || ch == '"':

@@ -93,7 +93,7 @@ func psColumnFor(name string, now time.Time) (psColumn, bool) {
 
 func psCommand(_ context.Context, p *Process, argv []string) int {
 	if len(argv) > 1 && !strings.HasPrefix(argv[1], "-") { // BSD style
-		if strings.Trim(argv[1], "auxwwfe") != "" {
+		if strings.Trim(argv[1], "auxwfe") != "" {
 			p.Errorf("unsupported option (BSD syntax)")
 			return 1
 		}

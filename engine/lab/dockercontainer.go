@@ -58,16 +58,15 @@ type container struct {
 	fs      *FS
 	created time.Time
 
-	world     *World
-	main      *Process
-	state     string
-	code      int
-	err       string
-	started   time.Time
-	finished  time.Time
-	restarted int
-	halted    bool // by a person: unless-stopped does not start it again
-	log       *logTail
+	world    *World
+	main     *Process
+	state    string
+	code     int
+	err      string
+	started  time.Time
+	finished time.Time
+	halted   bool // by a person: unless-stopped does not start it again
+	log      *logTail
 }
 
 // alive tells whether a process has not ended.

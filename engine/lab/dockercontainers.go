@@ -465,13 +465,12 @@ func (d *dockerCLI) rm(f *pflag.FlagSet) func([]string) error {
 			if err == nil {
 				err = d.engine.remove(c, *force)
 			}
-			switch {
-			case err == nil:
-				fmt.Fprintln(d.p.Stdout(), name)
-			default:
+			if err != nil {
 				fmt.Fprintln(d.p.Stderr(), err)
 				failed = failed || !*force || c != nil
+				continue
 			}
+			fmt.Fprintln(d.p.Stdout(), name)
 		}
 		if failed {
 			return exitCode(1)
@@ -644,7 +643,7 @@ func (d *dockerCLI) login(f *pflag.FlagSet) func([]string) error {
 			return err
 		}
 		if !*fromStdin || *user == "" {
-			return errors.New("Error: Cannot perform an interactive login from a non TTY device") //nolint:staticcheck // docker's own words
+			return errors.New("Error: Cannot perform an interactive login from a non TTY device") // docker's own words
 		}
 		b, err := io.ReadAll(d.p.Stdin())
 		if err != nil {

@@ -130,7 +130,7 @@ func (d *dockerCLI) tag(*pflag.FlagSet) func([]string) error {
 		}
 		ref, err := parseImageRef(args[1])
 		if err != nil {
-			return fmt.Errorf("Error parsing reference: %q is not a valid repository/tag: %w", args[1], err) //nolint:staticcheck // docker's own words
+			return fmt.Errorf("Error parsing reference: %q is not a valid repository/tag: %w", args[1], err) // docker's own words
 		}
 		if ref.digest != "" {
 			return errors.New("refusing to create a tag with a digest reference")

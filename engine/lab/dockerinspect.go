@@ -167,9 +167,7 @@ func render(format string, what any) (string, error) {
 	}
 	if m, ok := plain.(map[string]any); ok {
 		if state, ok := m["State"].(map[string]any); ok && state["Health"] == nil {
-			what = m
 			state["Health"] = nil
-			plain = m
 		}
 	}
 	var b strings.Builder

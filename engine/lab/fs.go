@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"io/fs"
 	"maps"
 	"slices"
@@ -322,7 +323,7 @@ func (f *FS) Walk(path string, visit func(path string, info Info) error) error {
 		return err
 	}
 	err = visit(path, info)
-	if err == fs.SkipDir {
+	if errors.Is(err, fs.SkipDir) {
 		return nil
 	}
 	if err != nil || !info.IsDir() {

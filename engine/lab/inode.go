@@ -147,7 +147,7 @@ func (i Info) Sys() any { return nil }
 func (i Info) Uid() uint32 { return uint32(i.UserID) } //nolint:revive // the interface of pkg/sftp
 
 // Gid is the group, in the spelling that pkg/sftp asks for.
-func (i Info) Gid() uint32 { return uint32(i.GroupID) } //nolint:revive // the interface of pkg/sftp
+func (i Info) Gid() uint32 { return uint32(i.GroupID) }
 
 // same says whether both are one file.
 func (i Info) same(o Info) bool { return i.dev == o.dev && i.Ino == o.Ino }

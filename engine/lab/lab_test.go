@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 	"testing"
 	"time"
@@ -91,7 +92,7 @@ func TestLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := s.CombinedOutput("echo $HOME; pwd; exit 3")
-	if ee, ok := err.(*ssh.ExitError); !ok || ee.ExitStatus() != 3 || string(out) != "/root\n/root\n" {
+	if ee, ok := errors.AsType[*ssh.ExitError](err); !ok || ee.ExitStatus() != 3 || string(out) != "/root\n/root\n" {
 		t.Fatalf("%q %v", out, err)
 	}
 }

@@ -160,9 +160,9 @@ func (f *printer) directive(format string) string {
 	case 'd', 'i':
 		fmt.Fprintf(&f.out, spec+"d", f.number(f.next()))
 	case 'u':
-		fmt.Fprintf(&f.out, spec+"d", uint64(f.number(f.next()))) //nolint:gosec // two's complement is what %u shows
+		fmt.Fprintf(&f.out, spec+"d", uint64(f.number(f.next())))
 	case 'o', 'x', 'X':
-		fmt.Fprintf(&f.out, spec+string(c), uint64(f.number(f.next()))) //nolint:gosec // two's complement is what %x shows
+		fmt.Fprintf(&f.out, spec+string(c), uint64(f.number(f.next())))
 	case 'e', 'f', 'g', 'E', 'F', 'G':
 		arg := f.next()
 		n, err := strconv.ParseFloat(orDefault(arg, "0"), 64)
@@ -197,7 +197,7 @@ func (f *printer) number(arg string) int64 {
 		return n
 	}
 	if u, uerr := strconv.ParseUint(arg, 0, 64); uerr == nil {
-		return int64(u) //nolint:gosec // two's complement
+		return int64(u) // two's complement
 	}
 	digits := strings.IndexFunc(strings.TrimLeft(arg, "+-"), func(r rune) bool { return r < '0' || r > '9' })
 	if digits > 0 {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -136,7 +137,7 @@ func (l *Lab) Registry() (string, error) {
 		}
 		address := listener.Addr().String()
 		r.address.Store(&address)
-		server := &http.Server{Handler: domains["docker.io"]}
+		server := &http.Server{Handler: domains["docker.io"], ReadHeaderTimeout: time.Minute}
 		context.AfterFunc(l.ctx, func() { _ = server.Close() })
 		l.wg.Go(func() {
 			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

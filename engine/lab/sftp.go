@@ -145,7 +145,7 @@ func (s sftpFiles) setstat(v view, r *sftp.Request) error {
 		if !ok {
 			return syscall.EINVAL
 		}
-		if err := f.Truncate(int64(attrs.Size)); err != nil { //nolint:gosec // a size that fits into memory
+		if err := f.Truncate(int64(attrs.Size)); err != nil {
 			return err
 		}
 	}
@@ -285,7 +285,7 @@ func (s *syncExtension) allWell(id []byte) error {
 }
 
 func (s *syncExtension) send(packet []byte) error {
-	out := binary.BigEndian.AppendUint32(nil, uint32(len(packet))) //nolint:gosec // packets are small
+	out := binary.BigEndian.AppendUint32(nil, uint32(len(packet)))
 	_, err := s.w.Write(append(out, packet...))
 	return err
 }
@@ -304,7 +304,7 @@ func (s *syncExtension) Write(p []byte) (int, error) {
 		s.part = s.part[4+size:]
 		if size > 0 && packet[0] == sftpVersion {
 			for _, text := range []string{fsyncName, "1"} {
-				packet = binary.BigEndian.AppendUint32(packet, uint32(len(text))) //nolint:gosec // short constants
+				packet = binary.BigEndian.AppendUint32(packet, uint32(len(text)))
 				packet = append(packet, text...)
 			}
 		}

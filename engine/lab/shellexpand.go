@@ -454,7 +454,7 @@ func (sh *shell) fields(words []*syntax.Word) ([]string, error) {
 		if sh.bash {
 			c := *w
 			if syntax.SplitBraces(&c) {
-				expanded = expand.Braces(&c)
+				expanded = expand.Braces(&c) //nolint:staticcheck // its successor refuses long sequences, which bash takes
 			}
 		}
 		for _, w := range expanded {

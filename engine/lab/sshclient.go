@@ -25,8 +25,6 @@ type sshClient struct {
 	*cmdline
 	host    string // as it was given
 	options map[string][]string
-	known   []byte
-	knownIn string
 }
 
 func sshCommand(_ context.Context, p *Process, argv []string) int {

@@ -79,53 +79,55 @@ func (a *awk) exec(n *awkNode) awkFlow {
 // ending says that the END actions have begun.
 func (a *awk) ending() bool { return a.prog.end == nil }
 
+// loop runs a loop; a break has done its work where it ends.
 func (a *awk) loop(n *awkNode) awkFlow {
-	// stop says whether the loop ends with what its body gave.
-	stop := func(flow awkFlow) bool { return flow != awkGo && flow != awkContinue }
-	after := func(flow awkFlow) awkFlow {
-		if flow == awkBreak {
-			return awkGo
-		}
-		return flow
-	}
+	flow := awkGo
 	switch n.op {
 	case "while":
-		for a.truth(a.eval(n.kids[0])) {
-			if flow := a.exec(n.kids[1]); stop(flow) {
-				return after(flow)
-			}
-		}
+		flow = a.repeat(n.kids[0], n.kids[1], nil)
 	case "do":
-		for {
-			if flow := a.exec(n.kids[1]); stop(flow) {
-				return after(flow)
-			}
-			if !a.truth(a.eval(n.kids[0])) {
-				return awkGo
-			}
+		if flow = a.exec(n.kids[1]); !flow.leaves() {
+			flow = a.repeat(n.kids[0], n.kids[1], nil)
 		}
 	case "for":
 		if n.kids[0] != nil {
 			a.exec(n.kids[0])
 		}
-		for n.kids[1] == nil || a.truth(a.eval(n.kids[1])) {
-			if flow := a.exec(n.kids[3]); stop(flow) {
-				return after(flow)
-			}
-			if n.kids[2] != nil {
-				a.exec(n.kids[2])
-			}
-		}
+		flow = a.repeat(n.kids[1], n.kids[3], n.kids[2])
 	case "forin":
-		for _, key := range slices.Sorted(maps.Keys(a.array(n.other.text))) {
-			a.set(n.text, awkInput(key))
-			if flow := a.exec(n.kids[0]); stop(flow) {
-				return after(flow)
-			}
+		flow = a.forIn(n)
+	}
+	if flow == awkBreak {
+		return awkGo
+	}
+	return flow
+}
+
+// repeat runs body, and next after it, while condition holds; nil is a condition that always does.
+func (a *awk) repeat(condition, body, next *awkNode) awkFlow {
+	for condition == nil || a.truth(a.eval(condition)) {
+		if flow := a.exec(body); flow.leaves() {
+			return flow
+		}
+		if next != nil {
+			a.exec(next)
 		}
 	}
 	return awkGo
 }
+
+func (a *awk) forIn(n *awkNode) awkFlow {
+	for _, key := range slices.Sorted(maps.Keys(a.array(n.other.text))) {
+		a.set(n.text, awkInput(key))
+		if flow := a.exec(n.kids[0]); flow.leaves() {
+			return flow
+		}
+	}
+	return awkGo
+}
+
+// leaves says whether a loop ends with what its body gave.
+func (flow awkFlow) leaves() bool { return flow != awkGo && flow != awkContinue }
 
 func (a *awk) print(n *awkNode) {
 	values := make([]awkValue, len(n.kids))

@@ -258,36 +258,18 @@ func (c *cmdline) remove(v view, path string) bool {
 		c.p.Errorf("cannot remove %s: %s", gnuQuote(path), strerror(err))
 		return false
 	}
-	if !info.IsDir() {
+	switch {
+	case !info.IsDir():
 		err = v.unlink(path)
-	} else {
-		switch {
-		case c.has("r"):
-			entries, derr := v.readDir(path)
-			if derr != nil && reason(derr) != syscall.EACCES {
-				err = derr
-				break
-			}
-			if derr != nil {
-				if err = v.rmdir(path); err != nil {
-					err = derr
-				}
-				break
-			}
-			ok := true
-			for _, e := range entries {
-				ok = c.remove(v, strings.TrimRight(path, "/")+"/"+e.Base) && ok
-			}
-			if !ok {
-				return false
-			}
-			err = v.rmdir(path)
-		case c.has("d"):
-			err = v.rmdir(path)
-		default:
-			c.p.Errorf("cannot remove %s: Is a directory", gnuQuote(path))
-			return false
-		}
+	case c.has("r"):
+		err = c.removeTree(v, path)
+	case c.has("d"):
+		err = v.rmdir(path)
+	default:
+		err = syscall.EISDIR
+	}
+	if errors.Is(err, errComplained) {
+		return false
 	}
 	if err != nil {
 		c.p.Errorf("cannot remove %s: %s", gnuQuote(path), strerror(err))
@@ -301,6 +283,30 @@ func (c *cmdline) remove(v view, path string) bool {
 		fmt.Fprintf(c.p.Stdout(), "removed %s%s\n", kind, gnuQuote(path))
 	}
 	return true
+}
+
+// errComplained is of a directory that stays because something in it does, which was said already.
+var errComplained = errors.New("something below could not be removed")
+
+// removeTree removes a directory and all in it. One that cannot be read goes if it is empty.
+func (c *cmdline) removeTree(v view, path string) error {
+	entries, err := v.readDir(path)
+	if reason(err) == syscall.EACCES && v.rmdir(path) == nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	complained := false
+	for _, e := range entries {
+		if !c.remove(v, strings.TrimRight(path, "/")+"/"+e.Base) {
+			complained = true
+		}
+	}
+	if complained {
+		return errComplained
+	}
+	return v.rmdir(path)
 }
 
 func touchCommand(c *cmdline) int {

@@ -229,7 +229,8 @@ func (g *grep) search(name string, r io.Reader) {
 	binary := !c.has("a") && !c.has("z") && hasNUL(data)
 	var out bytes.Buffer
 	count, shown := 0, -1
-	quiet := c.has("q") || c.has("c") || c.has("l") || c.has("L") || (binary && !c.has("o"))
+	summed := c.has("q") || c.has("c") || c.has("l") || c.has("L")
+	quiet := summed || (binary && !c.has("o"))
 	owed := 0
 	for i, line := range lines {
 		if !g.matches(line) {
@@ -242,14 +243,7 @@ func (g *grep) search(name string, r io.Reader) {
 		}
 		count++
 		if !quiet {
-			for j := max(shown+1, i-g.before); j <= i; j++ {
-				if (g.before > 0 || g.after > 0) && shown >= 0 && j > shown+1 && j == max(shown+1, i-g.before) {
-					out.WriteString("--\n")
-				}
-				if j < i {
-					g.line(&out, name, j, lines[j], '-')
-				}
-			}
+			g.lead(&out, name, lines[:i], shown)
 			g.line(&out, name, i, line, ':')
 			shown, owed = i, g.after
 		}
@@ -258,10 +252,21 @@ func (g *grep) search(name string, r io.Reader) {
 		}
 	}
 	g.summary(&out, name, count)
-	if binary && count > 0 && !c.has("q") && !c.has("c") && !c.has("l") && !c.has("L") && !c.has("I") && !c.has("o") {
+	if binary && count > 0 && !summed && !c.has("I") && !c.has("o") {
 		c.p.Errorf("%s: binary file matches", name)
 	}
 	_, _ = c.p.Stdout().Write(out.Bytes())
+}
+
+// lead writes the context before a match: the end of the lines above it, after a rule if they do not follow the last one shown.
+func (g *grep) lead(out *bytes.Buffer, name string, above [][]byte, shown int) {
+	first := max(shown+1, len(above)-g.before)
+	if (g.before > 0 || g.after > 0) && shown >= 0 && first > shown+1 {
+		out.WriteString("--\n")
+	}
+	for i := first; i < len(above); i++ {
+		g.line(out, name, i, above[i], '-')
+	}
 }
 
 func (g *grep) summary(out *bytes.Buffer, name string, count int) {

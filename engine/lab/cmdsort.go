@@ -153,24 +153,72 @@ func (k sortKey) compare(a, b, sep, global string) int {
 	return result
 }
 
-func sortCommand(c *cmdline) int {
-	keys := []sortKey{}
+// ordering is how one sort compares lines.
+type ordering struct {
+	*cmdline
+	keys   []sortKey
+	global string // the flags of keys that have none
+}
+
+func (c *cmdline) ordering() (ordering, bool) {
+	o := ordering{cmdline: c}
 	for _, text := range c.value["k"] {
 		k, ok := parseKey(text)
 		if !ok {
 			c.p.Errorf("invalid number at field start: invalid count at start of %s", gnuQuote(text))
-			return 2
+			return o, false
 		}
-		keys = append(keys, k)
+		o.keys = append(o.keys, k)
 	}
-	if len(keys) == 0 {
-		keys = append(keys, sortKey{})
+	if len(o.keys) == 0 {
+		o.keys = append(o.keys, sortKey{})
 	}
-	global := ""
 	for _, f := range []string{"n", "r", "V", "h", "b", "f", "g"} {
 		if c.has(f) {
-			global += f
+			o.global += f
 		}
+	}
+	return o, true
+}
+
+func (o ordering) byKeys(a, b string) int {
+	for _, k := range o.keys {
+		if d := k.compare(a, b, o.last("t", ""), o.global); d != 0 {
+			return d
+		}
+	}
+	return 0
+}
+
+// compare goes by the whole lines where the keys are equal, unless equal lines keep their order.
+func (o ordering) compare(a, b string) int {
+	d := o.byKeys(a, b)
+	if d != 0 || o.has("s") || o.has("u") {
+		return d
+	}
+	if o.has("r") {
+		return strings.Compare(b, a)
+	}
+	return strings.Compare(a, b)
+}
+
+// check is sort -c and -C.
+func (o ordering) check(lines []string) int {
+	for i := 1; i < len(lines); i++ {
+		if d := o.compare(lines[i-1], lines[i]); d > 0 || (d == 0 && o.has("u")) {
+			if o.has("c") {
+				o.p.Errorf("-:%d: disorder: %s", i+1, lines[i])
+			}
+			return 1
+		}
+	}
+	return 0
+}
+
+func sortCommand(c *cmdline) int {
+	order, ok := c.ordering()
+	if !ok {
+		return 2
 	}
 	end := "\n"
 	if c.has("z") {
@@ -188,38 +236,12 @@ func sortCommand(c *cmdline) int {
 	if code != 0 {
 		return code
 	}
-	byKeys := func(a, b string) int {
-		for _, k := range keys {
-			if d := k.compare(a, b, c.last("t", ""), global); d != 0 {
-				return d
-			}
-		}
-		return 0
-	}
-	whole := func(a, b string) int {
-		d := byKeys(a, b)
-		if d == 0 && !c.has("s") && !c.has("u") {
-			d = strings.Compare(a, b)
-			if c.has("r") {
-				d = -d
-			}
-		}
-		return d
-	}
 	if c.has("c") || c.has("C") {
-		for i := 1; i < len(lines); i++ {
-			if d := whole(lines[i-1], lines[i]); d > 0 || (d == 0 && c.has("u")) {
-				if c.has("c") {
-					c.p.Errorf("-:%d: disorder: %s", i+1, lines[i])
-				}
-				return 1
-			}
-		}
-		return 0
+		return order.check(lines)
 	}
-	slices.SortStableFunc(lines, whole)
+	slices.SortStableFunc(lines, order.compare)
 	if c.has("u") {
-		lines = slices.CompactFunc(lines, func(a, b string) bool { return byKeys(a, b) == 0 })
+		lines = slices.CompactFunc(lines, func(a, b string) bool { return order.byKeys(a, b) == 0 })
 	}
 	return c.writeSorted(lines, end)
 }

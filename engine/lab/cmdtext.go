@@ -418,49 +418,48 @@ func cutCommand(c *cmdline) int {
 		c.p.Errorf("invalid field value %s", gnuQuote(c.last(kind, "")))
 		return 1
 	}
-	want := func(n int) bool { return list.has(n) != c.has("complement") }
-	delim := c.last("d", "\t")
-	glue := c.last("output-delimiter", delim)
+	part := c.cutBytes
+	if kind == "f" {
+		part = c.cutFields
+	}
 	return c.buffered(func(w *bufio.Writer) int {
 		return c.inputs(func(_ string, r io.Reader) error {
 			return eachLine(r, func(line string) bool {
-				line = strings.TrimSuffix(line, "\n")
-				if kind != "f" {
-					for i := range len(line) {
-						if want(i + 1) {
-							_ = w.WriteByte(line[i])
-						}
-					}
-					_ = w.WriteByte('\n')
-					return true
+				if text, ok := part(strings.TrimSuffix(line, "\n"), list); ok {
+					_, _ = w.WriteString(text + "\n")
 				}
-				if !strings.Contains(line, delim) {
-					if !c.has("s") {
-						_, _ = w.WriteString(line + "\n")
-					}
-					return true
-				}
-				var out []string
-				for i, field := range strings.Split(line, delim) {
-					if want(i + 1) {
-						out = append(out, field)
-					}
-				}
-				_, _ = w.WriteString(strings.Join(out, glue) + "\n")
 				return true
 			})
 		})
 	})
 }
 
-func pasteCommand(c *cmdline) int {
-	delims, _ := formatEscapes(c.last("d", "\t"), escapesFormat)
-	glue := func(i int) string {
-		if delims == "" {
-			return ""
+func (c *cmdline) cutBytes(line string, list ranges) (string, bool) {
+	var out []byte
+	for i := range len(line) {
+		if list.has(i+1) != c.has("complement") {
+			out = append(out, line[i])
 		}
-		return string(delims[i%len(delims)])
 	}
+	return string(out), true
+}
+
+// cutFields is false of a line without fields if -s leaves such lines out.
+func (c *cmdline) cutFields(line string, list ranges) (string, bool) {
+	delim := c.last("d", "\t")
+	if !strings.Contains(line, delim) {
+		return line, !c.has("s")
+	}
+	var out []string
+	for i, field := range strings.Split(line, delim) {
+		if list.has(i+1) != c.has("complement") {
+			out = append(out, field)
+		}
+	}
+	return strings.Join(out, c.last("output-delimiter", delim)), true
+}
+
+func pasteCommand(c *cmdline) int {
 	var columns [][]string
 	code := c.inputs(func(_ string, r io.Reader) error {
 		var lines []string
@@ -471,38 +470,41 @@ func pasteCommand(c *cmdline) int {
 		columns = append(columns, lines)
 		return err
 	})
+	rows := columns
+	if !c.has("s") {
+		rows = transposed(columns)
+	}
+	delims, _ := formatEscapes(c.last("d", "\t"), escapesFormat)
 	return max(code, c.buffered(func(w *bufio.Writer) int {
-		if c.has("s") {
-			for _, col := range columns {
-				for i, cell := range col {
-					if i > 0 {
-						_, _ = w.WriteString(glue(i - 1))
-					}
-					_, _ = w.WriteString(cell)
+		for _, row := range rows {
+			for i, cell := range row {
+				if i > 0 && delims != "" {
+					_, _ = w.WriteString(string(delims[(i-1)%len(delims)]))
 				}
-				_ = w.WriteByte('\n')
-			}
-			return 0
-		}
-		for row := 0; ; row++ {
-			any := false
-			for _, col := range columns {
-				any = any || row < len(col)
-			}
-			if !any {
-				return 0
-			}
-			for i, col := range columns {
-				if i > 0 {
-					_, _ = w.WriteString(glue(i - 1))
-				}
-				if row < len(col) {
-					_, _ = w.WriteString(col[row])
-				}
+				_, _ = w.WriteString(cell)
 			}
 			_ = w.WriteByte('\n')
 		}
+		return 0
 	}))
+}
+
+// transposed makes rows of columns; a column that is too short is empty further down.
+func transposed(columns [][]string) [][]string {
+	height := 0
+	for _, col := range columns {
+		height = max(height, len(col))
+	}
+	rows := make([][]string, height)
+	for i := range rows {
+		rows[i] = make([]string, len(columns))
+		for j, col := range columns {
+			if i < len(col) {
+				rows[i][j] = col[i]
+			}
+		}
+	}
+	return rows
 }
 
 func tacCommand(c *cmdline) int {
@@ -552,73 +554,88 @@ func nlCommand(c *cmdline) int {
 	})
 }
 
+// sequence is the numbers of one seq, and how they are written.
+type sequence struct {
+	first, step, last float64
+	decimals, width   int
+	separator         string
+}
+
 func seqCommand(_ context.Context, p *Process, argv []string) int {
-	args := argv[1:]
-	sep, pad := "\n", false
+	s, err := parseSequence(argv[1:])
+	if err != nil {
+		p.Errorf("%v", err)
+		return 1
+	}
+	w := bufio.NewWriter(p.Stdout())
+	if s.write(p.ctx, w) != nil || w.Flush() != nil {
+		return 1
+	}
+	return 0
+}
+
+func parseSequence(args []string) (sequence, error) {
+	s := sequence{first: 1, step: 1, separator: "\n"}
+	pad := false
 	for len(args) > 0 && (args[0] == "-w" || strings.HasPrefix(args[0], "-s")) {
 		if args[0] == "-w" {
 			pad, args = true, args[1:]
 			continue
 		}
 		if args[0] == "-s" && len(args) > 1 {
-			sep, args = args[1], args[2:]
+			s.separator, args = args[1], args[2:]
 		} else {
-			sep, args = args[0][2:], args[1:]
+			s.separator, args = args[0][2:], args[1:]
 		}
 	}
 	var nums []float64
-	decimals := 0
 	for _, a := range args {
 		n, err := strconv.ParseFloat(a, 64)
 		if err != nil {
-			p.Errorf("invalid floating point argument: %s", gnuQuote(a))
-			return 1
+			return s, fmt.Errorf("invalid floating point argument: %s", gnuQuote(a))
 		}
 		if i := strings.IndexByte(a, '.'); i >= 0 {
-			decimals = max(decimals, len(a)-i-1)
+			s.decimals = max(s.decimals, len(a)-i-1)
 		}
 		nums = append(nums, n)
 	}
-	first, step, last := 1.0, 1.0, 0.0
 	switch len(nums) {
 	case 1:
-		last = nums[0]
+		s.last = nums[0]
 	case 2:
-		first, last = nums[0], nums[1]
+		s.first, s.last = nums[0], nums[1]
 	case 3:
-		first, step, last = nums[0], nums[1], nums[2]
+		s.first, s.step, s.last = nums[0], nums[1], nums[2]
 	default:
-		p.Errorf("missing operand")
-		return 1
+		return s, errors.New("missing operand")
 	}
-	if step == 0 {
-		p.Errorf("invalid Zero increment value: '0'")
-		return 1
+	if s.step == 0 {
+		return s, errors.New("invalid Zero increment value: '0'")
 	}
-	width := 0
 	if pad {
-		width = max(len(strconv.FormatFloat(first, 'f', decimals, 64)), len(strconv.FormatFloat(last, 'f', decimals, 64)))
+		s.width = max(len(strconv.FormatFloat(s.first, 'f', s.decimals, 64)), len(strconv.FormatFloat(s.last, 'f', s.decimals, 64)))
 	}
-	w := bufio.NewWriter(p.Stdout())
-	for i := 0; p.ctx.Err() == nil; i++ {
-		x := first + float64(i)*step
-		if (step > 0 && x > last+1e-9) || (step < 0 && x < last-1e-9) {
+	return s, nil
+}
+
+// write writes the numbers until ctx ends.
+func (s sequence) write(ctx context.Context, w *bufio.Writer) error {
+	for i := 0; ctx.Err() == nil; i++ {
+		x := s.first + float64(i)*s.step
+		if (s.step > 0 && x > s.last+1e-9) || (s.step < 0 && x < s.last-1e-9) {
 			if i > 0 {
 				_ = w.WriteByte('\n')
 			}
-			break
+			return nil
 		}
 		if i > 0 {
-			if _, err := w.WriteString(sep); err != nil {
-				return 1
+			if _, err := w.WriteString(s.separator); err != nil {
+				return err
 			}
 		}
-		fmt.Fprintf(w, "%0*.*f", width, decimals, x)
+		fmt.Fprintf(w, "%0*.*f", s.width, s.decimals, x)
 	}
-	if w.Flush() != nil {
-		return 1
-	}
-	return 0
+	return nil
 }
 
 func yesCommand(_ context.Context, p *Process, argv []string) int {

@@ -379,30 +379,40 @@ func (sh *shell) arguments(args []string) (invocation, error) {
 			}
 			return inv, failure("Illegal option %s", arg)
 		}
-		for i := 1; i < len(arg); i++ {
-			switch arg[i] {
-			case 'c':
-				inv.command = true
-			case 's':
-				inv.stdin = true
-			case 'l':
-			case 'o':
-				if len(args) == 0 {
-					return inv, failure("Illegal option -o")
-				}
-				if err := sh.setOption(args[0], arg[0] == '-'); err != nil {
-					return inv, err
-				}
-				args = args[1:]
-			default:
-				if err := sh.setLetter(arg[i], arg[0] == '-'); err != nil {
-					return inv, err
-				}
-			}
+		var err error
+		if args, err = sh.letters(&inv, arg, args); err != nil {
+			return inv, err
 		}
 	}
 	inv.rest = args
 	return inv, nil
+}
+
+// letters reads one argument of single-letter options, and gives back what is left of the arguments after it.
+func (sh *shell) letters(inv *invocation, arg string, args []string) ([]string, error) {
+	on := arg[0] == '-'
+	for i := 1; i < len(arg); i++ {
+		switch arg[i] {
+		case 'c':
+			inv.command = true
+		case 's':
+			inv.stdin = true
+		case 'l':
+		case 'o':
+			if len(args) == 0 {
+				return nil, failure("Illegal option -o")
+			}
+			if err := sh.setOption(args[0], on); err != nil {
+				return nil, err
+			}
+			args = args[1:]
+		default:
+			if err := sh.setLetter(arg[i], on); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return args, nil
 }
 
 func (sh *shell) setLetter(letter byte, on bool) error {

@@ -243,19 +243,21 @@ func (sh *shell) paramOperator(pe *syntax.ParamExp, value string, set bool, q qu
 		}
 		return []piece{result(value, q)}
 	}
-	switch op := pe.Exp.Op; op {
+	op := pe.Exp.Op
+	given := set && (value != "" || !nullIsUnset(op))
+	switch op {
 	case syntax.AlternateUnset, syntax.AlternateUnsetOrNull:
-		if set && (op == syntax.AlternateUnset || value != "") {
+		if given {
 			return word()
 		}
 		return nil, nil
 	case syntax.DefaultUnset, syntax.DefaultUnsetOrNull:
-		if set && (op == syntax.DefaultUnset || value != "") {
+		if given {
 			return plain(), nil
 		}
 		return word()
 	case syntax.AssignUnset, syntax.AssignUnsetOrNull:
-		if set && (op == syntax.AssignUnset || value != "") {
+		if given {
 			return plain(), nil
 		}
 		list, err := word()
@@ -268,7 +270,7 @@ func (sh *shell) paramOperator(pe *syntax.ParamExp, value string, set bool, q qu
 		value = join(list)
 		return []piece{result(value, q)}, sh.set(name, value)
 	case syntax.ErrorUnset, syntax.ErrorUnsetOrNull:
-		if set && (op == syntax.ErrorUnset || value != "") {
+		if given {
 			return plain(), nil
 		}
 		list, err := word()
@@ -291,6 +293,15 @@ func (sh *shell) paramOperator(pe *syntax.ParamExp, value string, set bool, q qu
 		return []piece{result(trimPattern(value, pat, op), q)}, nil
 	}
 	return nil, failure("Bad substitution")
+}
+
+// nullIsUnset tells the operators with a colon, to which an empty parameter is as good as none.
+func nullIsUnset(op syntax.ParExpOperator) bool {
+	switch op {
+	case syntax.AlternateUnsetOrNull, syntax.DefaultUnsetOrNull, syntax.AssignUnsetOrNull, syntax.ErrorUnsetOrNull:
+		return true
+	}
+	return false
 }
 
 // alternative expands the word of ${x-word}: what is unquoted in it is split like any expansion.

@@ -81,11 +81,8 @@ func (v view) walk(path string, follow bool) (spot, error) {
 	links := 0
 	for i := 0; i < len(todo); i++ {
 		here := trail[len(trail)-1]
-		if !here.node.mode.IsDir() {
-			return spot{}, pathError("open", path, syscall.ENOTDIR)
-		}
-		if !v.may(&here.node, mayExec) {
-			return spot{}, pathError("open", path, syscall.EACCES)
+		if errno := v.barred(&here.node); errno != 0 {
+			return spot{}, pathError("open", path, errno)
 		}
 		name := todo[i]
 		if name == ".." {
@@ -121,6 +118,17 @@ func (v view) walk(path string, follow bool) (spot, error) {
 		trail = append(trail, next)
 	}
 	return v.arrived(trail, path, mustDir)
+}
+
+// barred is why nothing can be looked up in n, 0 if it can.
+func (v view) barred(n *inode) syscall.Errno {
+	switch {
+	case !n.mode.IsDir():
+		return syscall.ENOTDIR
+	case !v.may(n, mayExec):
+		return syscall.EACCES
+	}
+	return 0
 }
 
 func (v view) arrived(trail []step, path string, mustDir bool) (spot, error) {

@@ -98,11 +98,14 @@ func (s *Server) start(t testing.TB) bool {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{}, 1)
+	go func() {
+		_ = cmd.Wait() // it is killed, or has said in its log why it ended
+		ended <- struct{}{}
+	}()
 	s.stop = func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = <-ended // killed, or it ended before
+		<-ended
 	}
 	t.Cleanup(s.Stop)
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {

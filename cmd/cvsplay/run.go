@@ -157,12 +157,14 @@ func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string
 		Files: l.files, Version: version, Check: f.check, Diff: f.diff, Keep: f.keep, Parallel: f.parallel,
 		Limit: f.limit, Hosts: hosts, Limited: f.limit != "", Tags: f.tags, Interrupt: interrupt, Now: time.Now, Artifact: a.artifacts(l.runID),
 	})
-	closeErr := closeSinks()
 	if code == 0 && f.detailed && changes.any {
 		code = 3
 	}
-	if code == 0 && closeErr != nil {
-		return closeErr
+	if err := closeSinks(); err != nil { // the hosts are as told, but not all of it was told
+		a.complain("the report is not complete: " + err.Error())
+		if code == 0 || code == 3 {
+			code = 1
+		}
 	}
 	return asExit(code)
 }

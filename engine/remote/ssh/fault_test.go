@@ -168,7 +168,7 @@ func TestSurvivorsAreListed(t *testing.T) {
 	user := remotetest.Account{Suffix: "-sudo", Sudoers: "USER ALL=(ALL) NOPASSWD: ALL"}.Make(t)
 	c := dial(t, target(s, user))
 	w := word()
-	e := run(t, c, remote.Script{Text: "sudo -n sh -c \"trap '' TERM HUP; sleep " + w + "; sleep " + w + "\"", Limit: 300 * time.Millisecond})
+	e := run(t, c, remote.Script{Text: "sudo -n sh -c \"trap '' TERM HUP; sleep " + w + "; sleep " + w + "\"", Limit: 3 * time.Second}) // enough for sudo to begin, on a busy machine too
 	if e.State != remote.TimedOut || !strings.Contains(strings.Join(e.Survivors, "\n"), " sleep") {
 		t.Errorf("%s, survivors %q", show(e), e.Survivors)
 	}

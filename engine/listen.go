@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 
+	"cvsplay/engine/eval"
 	"cvsplay/engine/event"
 	"cvsplay/engine/remote"
 )
@@ -16,6 +17,8 @@ type listener struct {
 	partial  [2][]byte
 	left     int64 // bytes that still become events
 	artifact io.WriteCloser
+	unkept   [2][]byte // of the artifact: a line whose end has not come, since a secret is found in whole lines
+	guard    *eval.Redactor
 	err      error
 }
 
@@ -24,7 +27,7 @@ const longestLine = 64 << 10
 
 // listen makes a listener for an action of a turn. Only what a person's script prints is told.
 func (p *playRun) listen(t *turn, sh Shell) *listener {
-	l := &listener{left: sh.Keep}
+	l := &listener{left: sh.Keep, guard: p.run.guard}
 	if l.left == 0 {
 		l.left = defaultKeep
 	}
@@ -42,9 +45,7 @@ func (p *playRun) listen(t *turn, sh Shell) *listener {
 func (l *listener) write(s remote.Stream, chunk []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.artifact != nil && l.err == nil {
-		_, l.err = l.artifact.Write(chunk)
-	}
+	l.keep(s, chunk)
 	if l.line == nil {
 		return
 	}
@@ -68,6 +69,22 @@ func (l *listener) write(s remote.Stream, chunk []byte) {
 	}
 }
 
+// keep writes whole lines to the artifact, without secrets.
+func (l *listener) keep(s remote.Stream, chunk []byte) {
+	if l.artifact == nil || l.err != nil {
+		return
+	}
+	l.unkept[s] = append(l.unkept[s], chunk...)
+	whole := bytes.LastIndexByte(l.unkept[s], '\n') + 1
+	if whole == 0 && len(l.unkept[s]) > longestLine {
+		whole = len(l.unkept[s])
+	}
+	if whole > 0 {
+		_, l.err = l.artifact.Write(l.guard.RedactBytes(l.unkept[s][:whole]))
+		l.unkept[s] = append([]byte(nil), l.unkept[s][whole:]...)
+	}
+}
+
 // close tells what is left of the last lines; the error is the artifact's.
 func (l *listener) close() error {
 	l.mu.Lock()
@@ -79,6 +96,11 @@ func (l *listener) close() error {
 		l.partial[s] = nil
 	}
 	if l.artifact != nil {
+		for _, rest := range l.unkept {
+			if len(rest) > 0 && l.err == nil {
+				_, l.err = l.artifact.Write(l.guard.RedactBytes(rest))
+			}
+		}
 		if err := l.artifact.Close(); l.err == nil {
 			l.err = err
 		}

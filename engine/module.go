@@ -73,7 +73,7 @@ type Shell struct {
 	Keep    int64         // bytes kept of each stream; 0: 1 MiB
 	User    string        // "": the step's account
 	Dir     string        // working directory
-	// Artifact is a relative path under the run's folder for this host, on the controller, where the whole output is kept.
+	// Artifact is a relative path under the run's folder for this host, on the controller, where the whole output is kept, without secrets.
 	Artifact string
 }
 

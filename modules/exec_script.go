@@ -100,7 +100,7 @@ var execArguments = []engine.Arg{
 	{Name: "ok_codes", Type: cty.List(cty.Number), Default: []int{0}, Valid: validExitCodes, Doc: "Exit codes that are success."},
 	{Name: "fail_regex", Type: cty.List(cty.String), As: engine.AsRE2, Doc: "The step fails where an output line matches one of them."},
 	{Name: "ok_regex", Type: cty.List(cty.String), As: engine.AsRE2, Doc: "The step fails where one of them matches no output line."},
-	{Name: "artifact", Type: cty.String, Valid: validArtifact, Doc: "Keep the whole output on the controller, in this path under the run's folder for the host."},
+	{Name: "artifact", Type: cty.String, Valid: validArtifact, Doc: "Keep the whole output, without secrets, on the controller, in this path under the run's folder for the host."},
 	{Name: "max_output", Type: cty.Number, Default: execMaxOutput, Valid: validMaxOutput, Doc: "Bytes of each stream kept for the results; the rest is counted, hashed, and streams to the artifact."},
 	{Name: "retry_unknown", Type: cty.Bool, Default: false, Doc: "Run it again where the connection was lost while it ran."},
 }

@@ -151,8 +151,9 @@ func TestPersonsQuestion(t *testing.T) {
 	s := newScenario(t, `play "p" {
   hosts = "n1"
   step "value" "a" {
-    key   = "a"
-    value = "1"
+    key     = "a"
+    value   = "1"
+    timeout = "2m"
   }
   step "look" "long" {
     command = "say it took long"
@@ -191,7 +192,7 @@ func TestPersonsQuestion(t *testing.T) {
 	if got := kept.String(); got != "n1/long.log: it took long\n" {
 		t.Errorf("the artifact is %q", got)
 	}
-	want := map[string]time.Duration{"get a": questionLimit, "set a 1": actionLimit, "say it took long": 4 * time.Hour, "get b": questionLimit, "set b 1": actionLimit}
+	want := map[string]time.Duration{"get a": questionLimit, "set a 1": 2 * time.Minute, "say it took long": 4 * time.Hour, "get b": questionLimit, "set b 1": actionLimit}
 	for text, limit := range want {
 		if limits[text] != limit {
 			t.Errorf("%s: limit %s, want %s", text, limits[text], limit)
@@ -253,6 +254,54 @@ func TestEnvironment(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Contents are in the events only where somebody wants to see them.
+func TestDiffs(t *testing.T) {
+	s := newScenario(t, `play "p" {
+  hosts = "n1"
+  step "bytes" "a" {
+    key     = "a"
+    content = host.name
+  }
+}
+`, "")
+	for _, diff := range []bool{false, true} {
+		s.once(t, runOptions{check: true, diff: diff})
+		for _, e := range s.events {
+			for _, c := range e.Changes {
+				if (c.Diff != "") != diff {
+					t.Errorf("diff wanted: %v, got %q", diff, c.Diff)
+				}
+			}
+		}
+	}
+}
+
+// In JSON a list of references is one of strings.
+func TestJSONPlaybook(t *testing.T) {
+	s := newScenarioOf(t, "playbook.hcl.json", `{"play": {"p": {"hosts": "${group.all}", "step": [
+  {"value": {"a": {"key": "a", "value": "1", "when": "${host.name != \"n2\"}"}}},
+  {"value": {"b": {"key": "b", "value": "${step.a.value}-x", "depends_on": ["step.a"]}}},
+  {"check": {"c": {"condition": "${step.b.ok}", "error_message": "${host.name} is not well"}}}
+]}}}`, "")
+	got := s.once(t, runOptions{})
+	want := `play p: a b c
+n1 a changed {set a}
+n1 b changed {set b}
+n1 c ok
+n2 a skipped when is false
+n2 b skipped depends on step.a, which did not end well
+n2 c skipped it reads results of step.b, which has none on this host (skipped: depends on step.a, which did not end well); try(…, OTHER) goes on without them
+n3 a changed {set a}
+n3 b changed {set b}
+n3 c ok
+did on n1: set a 1; set b 1-x
+did on n3: set a 1; set b 1-x
+`
+	if !strings.HasPrefix(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -59,6 +59,9 @@ func (p *playRun) do(ctx context.Context) {
 		}
 	}
 	p.over = p.objectOfHosts()
+	for _, m := range p.members { // what was asked and bound is of no use to anybody now
+		m.heard, m.bounds, m.part = nil, nil, nil
+	}
 	p.run.emit(event.Event{Kind: event.PlayDone, Play: p.plan.Name, Seconds: p.since(begun)})
 }
 

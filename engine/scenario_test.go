@@ -118,16 +118,21 @@ func scenarioOf(t testing.TB, a *txtar.Archive) *scenario {
 
 func newScenario(t testing.TB, playbook, hosts string) *scenario {
 	t.Helper()
+	return newScenarioOf(t, "playbook.hcl", playbook, hosts)
+}
+
+func newScenarioOf(t testing.TB, file, playbook, hosts string) *scenario {
+	t.Helper()
 	if hosts == "" {
 		hosts = threeHosts
 	}
 	dir := t.TempDir()
-	for name, text := range map[string]string{"playbook.hcl": playbook, "inventory.hcl": hosts} {
+	for name, text := range map[string]string{file: playbook, "inventory.hcl": hosts} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	pb, _, diags := config.Load(filepath.Join(dir, "playbook.hcl"))
+	pb, _, diags := config.Load(filepath.Join(dir, file))
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}

@@ -230,19 +230,28 @@ func (p *Plan) bindDependsOn(w where, e hcl.Expression) ([]string, hcl.Diagnosti
 	list, diags := hcl.ExprList(e)
 	var out []string
 	for _, item := range list {
-		for _, r := range eval.References(item) {
-			if r.Root != "step" || len(r.Path) != 1 {
-				diags = append(diags, wrong(r, "Invalid depends_on", "depends_on is a list of steps, such as [step.install].")...)
-				continue
-			}
-			if more := w.step(r); more != nil {
-				diags = append(diags, more...)
-				continue
-			}
+		r, ok := stepNamed(item)
+		if !ok {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid depends_on", Detail: "depends_on is a list of steps, such as [step.install].", Subject: item.Range().Ptr()})
+			continue
+		}
+		more := w.step(r)
+		diags = append(diags, more...)
+		if !more.HasErrors() {
 			out = append(out, r.Path[0])
 		}
 	}
 	return out, diags
+}
+
+// stepNamed reads a bare reference to a step; in JSON it is a string.
+func stepNamed(e hcl.Expression) (eval.Reference, bool) {
+	t, diags := hcl.AbsTraversalForExpr(e)
+	if diags.HasErrors() || t.RootName() != "step" || len(t) != 2 {
+		return eval.Reference{}, false
+	}
+	attr, ok := t[1].(hcl.TraverseAttr)
+	return eval.Reference{Root: "step", Path: []string{attr.Name}, Range: e.Range(), Steps: []hcl.Range{attr.SrcRange}}, ok
 }
 
 // typeCheck checks references, then evaluates everything with unknown values in the place of what only a run tells.

@@ -69,7 +69,7 @@ play "first" {
   step "value" "last" {
     key        = "a"
     value      = "1"
-    depends_on = [step.fine, step.strt, step.late, local.level, step.start.value] # ERROR: There is no step "strt" # ERROR: There is no step "late" # ERROR: depends_on is a list of steps # ERROR: depends_on is a list of steps
+    depends_on = [step.fine, step.strt, step.last, local.level, step.start.value, "start"] # ERROR: There is no step "strt" # ERROR: Step refers to itself # ERROR: depends_on is a list of steps # ERROR: depends_on is a list of steps # ERROR: depends_on is a list of steps
   }
 }
 

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -201,19 +202,22 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 func (f *File) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.flags&os.O_APPEND != 0 {
-		n, ok := f.fs.snapshot(f.ino)
-		if ok {
-			f.off = n.size()
-		}
+	at := func(*inode) int64 { return f.off }
+	if f.flags&os.O_APPEND != 0 { // the end is found and written to in one: others append through files of their own
+		at = func(n *inode) int64 { f.off = n.size(); return f.off }
 	}
-	n, err := f.WriteAt(p, f.off)
+	n, err := f.writeAt(p, at)
 	f.off += int64(n)
 	return n, err
 }
 
 // WriteAt writes at off; a gap before it reads as zeros.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	return f.writeAt(p, func(*inode) int64 { return off })
+}
+
+// writeAt writes where at says, which is asked while nobody else writes.
+func (f *File) writeAt(p []byte, at func(*inode) int64) (int, error) {
 	if f.flags&(os.O_WRONLY|os.O_RDWR) == 0 {
 		return 0, pathError("write", f.path, syscall.EBADF)
 	}
@@ -225,6 +229,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 		if n == nil {
 			return pathError("write", f.path, syscall.EIO)
 		}
+		off := at(n)
 		n.resize(max(int64(len(n.data)), off+int64(len(p))))
 		copy(n.data[off:], p)
 		n.touched(f.fs)
@@ -317,11 +322,13 @@ func (v view) readFile(path string) ([]byte, error) {
 	}
 	defer func() { _ = st.close() }()
 	if f, ok := st.(*File); ok {
-		n, ok := f.fs.snapshot(f.ino)
-		if !ok || n.mode.IsDir() {
+		f.fs.mu.RLock()
+		defer f.fs.mu.RUnlock()
+		n := f.fs.get(f.ino)
+		if n == nil || n.mode.IsDir() {
 			return nil, pathError("read", path, syscall.EISDIR)
 		}
-		return append([]byte(nil), n.data...), nil
+		return bytes.Clone(n.data), nil
 	}
 	return io.ReadAll(streamReader{context.Background(), st})
 }

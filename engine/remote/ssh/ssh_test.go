@@ -163,7 +163,7 @@ func TestRoundTrips(t *testing.T) {
 	base := cold(remotetest.Faults{})
 	// The proxy itself answers the TCP handshake at once: one less.
 	trips := float64(cold(remotetest.Faults{Delay: oneWay})-base) / float64(2*oneWay)
-	if trips > 8.6 {
+	if trips >= 9 { // a busy machine adds some of a trip; one more would be 9
 		t.Errorf("%.1f round trips", trips)
 	}
 	t.Logf("%.1f round trips", trips)

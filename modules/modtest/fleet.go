@@ -1,7 +1,6 @@
 package modtest
 
 import (
-	"bytes"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -104,11 +103,9 @@ func (f *Lab) Exec(host, script string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	var said bytes.Buffer
-	session.Stdout, session.Stderr = &said, &said
 	session.Stdin = strings.NewReader(script)
-	if err := session.Run("/bin/sh -e -s"); err != nil {
-		f.t.Fatalf("%s: %v\n%s\n%s", host, err, script, said.String())
+	if said, err := session.CombinedOutput("/bin/sh -e -s"); err != nil {
+		f.t.Fatalf("%s: %v\n%s\n%s", host, err, script, said)
 	}
 }
 

@@ -42,6 +42,7 @@ func (p *playRun) since(begun time.Time) float64 { return p.now().Sub(begun).Sec
 func (p *playRun) do(ctx context.Context) {
 	begun := p.now()
 	p.announce()
+	unwatch := p.watch()
 	p.acted = p.epochs()
 	for _, st := range p.plan.stages() {
 		p.survey(st)
@@ -52,6 +53,7 @@ func (p *playRun) do(ctx context.Context) {
 		}
 		p.apart(ctx, st.steps)
 	}
+	unwatch()
 	p.halted(ctx) // what was interrupted says so, also where no step was left to start
 	for _, m := range p.members {
 		if !m.told {
@@ -370,15 +372,34 @@ func (p *playRun) isFirst(m *member, s *Step) bool {
 // halted says why no other step may start; "" where it may.
 func (p *playRun) halted(ctx context.Context) string {
 	if p.run.interrupted(ctx) {
-		p.stop("interrupted")
+		p.interrupt()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stopped
 }
 
-// stop keeps further steps from starting, and says why once.
-func (p *playRun) stop(why string) {
+// interrupt stops the play as the person asked, and says what becomes of the steps that run.
+func (p *playRun) interrupt() {
+	p.stop("interrupted", "interrupted: running steps end, no other starts; Ctrl-C again kills them")
+}
+
+// watch tells of an interruption at once, and not only when the next step would have started.
+func (p *playRun) watch() (end func()) {
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-p.run.opts.Interrupt:
+			p.interrupt()
+		case <-over:
+		}
+	}()
+	return func() { close(over); <-ended }
+}
+
+// stop keeps further steps from starting, and says so once.
+func (p *playRun) stop(why, message string) {
 	p.mu.Lock()
 	first := p.stopped == ""
 	if first {
@@ -386,7 +407,7 @@ func (p *playRun) stop(why string) {
 	}
 	p.mu.Unlock()
 	if first {
-		p.run.emit(event.Event{Kind: event.Stopping, Play: p.plan.Name, Message: why})
+		p.run.emit(event.Event{Kind: event.Stopping, Play: p.plan.Name, Message: message})
 	}
 }
 
@@ -492,7 +513,8 @@ func (p *playRun) lose(m *member, t *turn) {
 	p.mu.Unlock()
 	p.hostDone(m)
 	if over {
-		p.stop(fmt.Sprintf("%d of %d hosts failed, and max_failures allows %d", bad, len(p.members), allowed))
+		why := fmt.Sprintf("%d of %d hosts failed, and max_failures allows %d", bad, len(p.members), allowed)
+		p.stop(why, why)
 	}
 }
 

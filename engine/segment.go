@@ -29,6 +29,7 @@ type heard struct {
 	questions []Question
 	answers   []Answer
 	epoch     int
+	told      bool // what a person's script printed was told
 }
 
 // hear remembers answers for as long as nothing is acted on. What a broken connection left open is asked again when it is needed.
@@ -38,7 +39,7 @@ func (m *member) hear(key instanceKey, in inquiry, answers []Answer, epoch int) 
 			return
 		}
 	}
-	m.heard[key] = heard{set: in.set.key(), questions: in.questions, answers: answers, epoch: epoch}
+	m.heard[key] = heard{set: in.set.key(), questions: in.questions, answers: answers, epoch: epoch, told: in.listen != nil}
 }
 
 // fresh gives what was heard already.
@@ -57,6 +58,7 @@ func (p *playRun) questions(ctx context.Context, t *turn) ([]Question, []Answer)
 	m, n := t.member, t.node()
 	own := instanceKey{t.step, t.key}
 	if answers, ok := m.fresh(own, t.bound.set, qs); ok {
+		p.tellAhead(t, qs, answers)
 		return qs, p.overlaid(t, qs, answers)
 	}
 	if len(qs) == 0 {
@@ -65,7 +67,7 @@ func (p *playRun) questions(ctx context.Context, t *turn) ([]Question, []Answer)
 	p.started(t)
 	keys, inquiries := []instanceKey{own}, []inquiry{{set: t.bound.set, questions: qs, listen: p.listenTo(t)}}
 	if asksHost(qs) {
-		ahead, more := p.ahead(t)
+		ahead, more := p.ahead(t, shares)
 		keys, inquiries = append(keys, ahead...), append(inquiries, more...)
 	}
 	epoch := n.epoch
@@ -87,15 +89,48 @@ func isPersons(q Question) bool {
 	return ok && sh.Foreign && sh.Limit == 0
 }
 
-// travels tells whether questions may be asked before their step is reached, and again after every change: all that are answered at once, on
+// travels tells whether questions may be asked before their step is reached, and again with every change: all that are answered at once, on
 // the host.
-func travels(qs []Question) bool {
-	for _, q := range qs {
+func travels(in inquiry) bool {
+	for _, q := range in.questions {
 		if _, controller := q.(Manifest); controller || isPersons(q) {
 			return false
 		}
 	}
-	return len(qs) > 0
+	return len(in.questions) > 0
+}
+
+// shares tells whether questions may be asked together with those of the steps before theirs: also a person's script that only looks. One
+// with a time limit of its own may take long, and one that keeps an artifact has to be heard whole: they are asked when they are reached.
+func shares(in inquiry) bool {
+	for _, q := range in.questions {
+		sh, _ := q.(Shell)
+		if _, controller := q.(Manifest); controller || isPersons(q) && (in.set.timeout > 0 || sh.Artifact != "") {
+			return false
+		}
+	}
+	return len(in.questions) > 0
+}
+
+// tellAhead tells what a person's script printed that was asked before its step was reached.
+func (p *playRun) tellAhead(t *turn, qs []Question, answers []Answer) {
+	key := instanceKey{t.step, t.key}
+	h := t.member.heard[key]
+	if h.told {
+		return
+	}
+	h.told = true
+	t.member.heard[key] = h
+	for i, q := range qs {
+		sh, _ := q.(Shell)
+		if !isPersons(q) {
+			continue
+		}
+		lines := p.listen(t, sh)
+		lines.write(remote.Stdout, answers[i].Stdout.Bytes)
+		lines.write(remote.Stderr, answers[i].Stderr.Bytes)
+		_ = lines.close() // it keeps no artifact
+	}
 }
 
 // A forecast is what a host will be asked next: it travels with an action.
@@ -110,11 +145,11 @@ type forecast struct {
 // forecast finds the questions that prove the turn's changes, and those of the steps ahead.
 func (p *playRun) forecast(t *turn) *forecast {
 	f := &forecast{member: t.member, epoch: t.node().epoch}
-	if travels(t.bound.asks) {
+	if own := (inquiry{set: t.bound.set, questions: t.bound.asks}); travels(own) {
 		f.keys = append(f.keys, instanceKey{t.step, t.key})
-		f.inquiries = append(f.inquiries, inquiry{set: t.bound.set, questions: t.bound.asks})
+		f.inquiries = append(f.inquiries, own)
 	}
-	keys, inquiries := p.ahead(t)
+	keys, inquiries := p.ahead(t, travels)
 	f.keys, f.inquiries = append(f.keys, keys...), append(f.inquiries, inquiries...)
 	return f
 }
@@ -170,7 +205,7 @@ func asksHost(qs []Question) bool {
 
 // ahead finds the questions of the steps that follow, up to the first whose arguments are not known yet. Barriers and "when" delay
 // decisions, not questions; but a step that is known to be skipped asks nothing.
-func (p *playRun) ahead(t *turn) ([]instanceKey, []inquiry) {
+func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inquiry) {
 	var keys []instanceKey
 	var inquiries []inquiry
 	m := t.member
@@ -184,9 +219,9 @@ func (p *playRun) ahead(t *turn) ([]instanceKey, []inquiry) {
 		}
 		for _, e := range expected {
 			key := instanceKey{s, e.key}
-			qs := e.bound.asks
-			if _, known := m.fresh(key, e.bound.set, qs); !known && travels(qs) {
-				keys, inquiries = append(keys, key), append(inquiries, inquiry{set: e.bound.set, questions: qs})
+			in := inquiry{set: e.bound.set, questions: e.bound.asks}
+			if _, known := m.fresh(key, in.set, in.questions); !known && goes(in) {
+				keys, inquiries = append(keys, key), append(inquiries, in)
 			}
 		}
 	}

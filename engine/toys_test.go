@@ -110,13 +110,14 @@ type runArgs struct {
 	Command string `arg:"command"`
 	Creates string `arg:"creates"`
 	Reads   bool   `arg:"read_only"`
+	Person  bool   `arg:"person"` // a person wrote the command
 	Again   bool   `arg:"again"`
 }
 
 func (a runArgs) Ask() []Question {
 	switch {
 	case a.Reads:
-		return []Question{Shell{Text: a.Command}}
+		return []Question{Shell{Text: a.Command, Foreign: a.Person}}
 	case a.Creates != "":
 		return []Question{ask(a.Creates)}
 	}
@@ -128,7 +129,7 @@ func runModule() Module {
 		Name: "run", Summary: "Run a command.", Judged: true,
 		Args: []Arg{
 			{Name: "command", Type: cty.String, Required: true}, {Name: "creates", Type: cty.String},
-			{Name: "read_only", Type: cty.Bool, Default: false}, {Name: "again", Type: cty.Bool, Default: false},
+			{Name: "read_only", Type: cty.Bool, Default: false}, {Name: "person", Type: cty.Bool, Default: false}, {Name: "again", Type: cty.Bool, Default: false},
 		},
 		Results: []Result{{Name: "rc", Type: cty.Number}, {Name: "out", Type: cty.String}},
 	}, decideRun)

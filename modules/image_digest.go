@@ -43,6 +43,7 @@ const (
 
 var imageDigestSchema = engine.Module{
 	Name:    "image_digest",
+	Surveys: true,
 	Summary: "Turn an image reference into the digest that every host will run.",
 	Doc: `Finds out, before any host pulls, which bytes a tag names now. Without it ` + "`:latest`" + ` can be another image on each host. It never changes a
 host and asks the same in check mode. Give its result ` + "`ref`" + ` to container_ensure; with ` + "`run_once`" + ` one answer serves the fleet.

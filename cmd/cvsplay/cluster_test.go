@@ -85,18 +85,19 @@ func sameImage(t *testing.T, c *remotetest.Cluster, ends map[string]event.Event)
 
 // everyNodeReachesEveryNode goes from each container to each other, by name and by address, with the keys that were exchanged.
 func everyNodeReachesEveryNode(t *testing.T, c *remotetest.Cluster) {
-	const ssh = "docker exec hello ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=5 -p 2224 "
+	const ssh = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=5 -p 2224 "
+	var names, want []string
+	for _, to := range c.Nodes {
+		names, want = append(names, to.Name, to.Address), append(want, to.Name, to.Name)
+	}
 	for _, from := range c.Nodes {
-		for _, to := range c.Nodes {
-			for _, name := range []string{to.Name, to.Address} {
-				if got := c.Exec(from.Name, ssh+"root@"+name+" hostname"); strings.TrimSpace(got) != to.Name {
-					t.Errorf("from %s to %s: %q", from.Name, name, got)
-				}
-			}
+		got := c.Exec(from.Name, "docker exec hello sh -c 'for name; do "+ssh+"\"root@$name\" hostname </dev/null; done' sh "+strings.Join(names, " "))
+		if !slices.Equal(strings.Fields(got), want) {
+			t.Errorf("from %s to %s: %q", from.Name, names, got)
 		}
 	}
 	first, other := c.Nodes[0], c.Nodes[1]
-	if got := c.Exec(first.Name, ssh+"-o UserKnownHostsFile=/dev/null root@"+other.Address+" true 2>&1 || :"); !strings.Contains(got, "Host key verification failed") {
+	if got := c.Exec(first.Name, "docker exec hello "+ssh+"-o UserKnownHostsFile=/dev/null root@"+other.Address+" true 2>&1 || :"); !strings.Contains(got, "Host key verification failed") {
 		t.Errorf("without known hosts it is let in all the same: %q", got)
 	}
 	keys := map[string]bool{}
@@ -139,8 +140,10 @@ func TestNodeIsDown(t *testing.T) {
 			}
 			before := c.Snapshot()
 			c.Stop(gone.Name)
-			refused := []ended{u.cvsplay("check", playbook, "-i", c.Inventory, "--output", "json"), u.cvsplay("run", playbook, "-i", c.Inventory, "--output", "json")}
+			// Side by side: each waits for the node until its time to connect is over, and none of them may change anything.
+			checking, running := u.start("check", playbook, "-i", c.Inventory, "--output", "json"), u.start("run", playbook, "-i", c.Inventory, "--output", "json")
 			people := u.cvsplay("run", playbook, "-i", c.Inventory)
+			refused := []ended{checking.wait(), running.wait()}
 			c.Start(gone.Name)
 			after := c.Snapshot()
 			delete(before, gone.Name)

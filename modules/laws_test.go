@@ -119,7 +119,7 @@ var lawCases = []modtest.Case{
 		Name: "large", Module: "file", Setup: `rm -rf /srv/laws/large; mkdir -p /srv/laws/large`,
 		Step: `step "file" "it" {
   path    = "/srv/laws/large/f"
-  content = join("\n", [for n in range(1000) : "${n} ${join(" ", [for m in range(60) : "12345"])}"])
+  content = join("\n", [for n in range(3000) : "${n} 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789"])
 }`,
 	},
 	{

@@ -31,9 +31,12 @@ var encodingFunctions = []entry{
 }
 
 // textTo is a function that makes one text of another.
-func textTo(f func(string) (string, error)) function.Function {
+func textTo(f func(string) (string, error)) function.Function { return stringTo("text", f) }
+
+// stringTo is a function that makes a text of its one parameter.
+func stringTo(parameter string, f func(string) (string, error)) function.Function {
 	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "text", Type: cty.String}},
+		Params: []function.Parameter{{Name: parameter, Type: cty.String}},
 		Type:   function.StaticReturnType(cty.String),
 		RefineResult: func(b *cty.RefinementBuilder) *cty.RefinementBuilder {
 			return b.NotNull()

@@ -132,22 +132,7 @@ func (f *files) text(path string) (string, error) {
 }
 
 // pathTo is a function that makes a text of a path.
-func pathTo(f func(string) (string, error)) function.Function {
-	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "path", Type: cty.String}},
-		Type:   function.StaticReturnType(cty.String),
-		RefineResult: func(b *cty.RefinementBuilder) *cty.RefinementBuilder {
-			return b.NotNull()
-		},
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			out, err := f(args[0].AsString())
-			if err != nil {
-				return cty.NilVal, function.NewArgError(0, err)
-			}
-			return cty.StringVal(out), nil
-		},
-	})
-}
+func pathTo(f func(string) (string, error)) function.Function { return stringTo("path", f) }
 
 // ofContent is a function of a file's bytes.
 func ofContent(of func([]byte) string) func(*files) function.Function {

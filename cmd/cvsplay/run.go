@@ -42,8 +42,9 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run PLAYBOOK",
 		Short: "Run a playbook",
 		Long: "Run a playbook: every step is asked, decided, and carried out where something has to change, then asked again.\n\n" +
-			"Exit codes: 0 all well; 1 some host failed, refused, was unreachable or unknown; 2 the invocation, the playbook or\n" +
-			"the inventory is wrong, and nothing was contacted; 3 with --detailed-exitcode where something changed; 130 interrupted.",
+			"Exit codes: 0 all well; 1 some host failed, refused, was unreachable or unknown, or a report\n" +
+			"could not be written; 2 the invocation, the playbook or the inventory is wrong, and nothing was contacted; 3 with\n" +
+			"--detailed-exitcode where something changed; 130 interrupted.",
 		Args: onePlaybook,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], f) },
 	}

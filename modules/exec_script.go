@@ -88,7 +88,7 @@ var execArguments = []engine.Arg{
 	{Name: "stdin", Type: cty.String, Doc: "What it reads from standard input; may be sensitive."},
 	{Name: "workdir", Type: cty.String, As: engine.AsAbsPath, Doc: "Folder it runs in."},
 	{Name: "user", Type: cty.String, Doc: "Account it runs as; default: the step's."},
-	{Name: "read_only", Type: cty.Bool, Default: false, Doc: "It only looks: it runs in check mode too, is never `changed`, and may be asked again."},
+	{Name: "read_only", Type: cty.Bool, Default: false, Doc: "It only looks: it runs in check mode too, is never `changed`, and may be asked again. It is asked together with the questions of its neighbours, also before it is reached; where the step sets `timeout` it is asked alone, when it is reached."},
 	{Name: "creates", Type: cty.String, As: engine.AsGlob, Doc: "Path or glob: nothing to do where something is there."},
 	{Name: "removes", Type: cty.String, As: engine.AsGlob, Doc: "Path or glob: nothing to do where nothing is there."},
 	{Name: "unless", Type: cty.String, Doc: "Read-only shell command: nothing to do where it ends with 0. Runs in check mode too."},

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -44,13 +42,6 @@ const (
 type frame struct {
 	script remote.Script
 	read   func(remote.Exit) Answer
-}
-
-// newNonce gives 128 random bits as hex.
-func newNonce() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails on the systems Go supports
-	return hex.EncodeToString(b[:])
 }
 
 // shellFrame puts a Shell where its step runs. output, if not nil, gets what the script prints, as it comes.
@@ -94,7 +85,7 @@ func (s setting) login(sh Shell) string {
 // enter makes a script run inside the container. Everything, the program itself too, crosses on standard input; the first
 // thing that the shell inside prints is a mark on standard error, since "no such container" and the script's own exit 1 look the same from outside.
 func (p place) enter(script remote.Script) frame {
-	nonce := newNonce()
+	nonce := shell.Nonce()
 	inner := script
 	inner.Foreign = true
 	program := "echo " + nonce + " >&2\n" + shell.Enclose(inner) + "\n"

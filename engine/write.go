@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"cvsplay/engine/remote"
+	"cvsplay/engine/remote/shell"
 )
 
 // writeScript puts a content in place atomically. Arguments: path, mode, owner, group, check, "backup" or "", "follow" or "", an uploaded file
@@ -57,10 +58,10 @@ func (n *node) writeFrame(ctx context.Context, s setting, w WriteFile) (f frame,
 		}
 		return s.writeScript(w, Shell{Stdin: content}, "", ""), nil
 	}
-	up := "/tmp/.cvsplay." + newNonce()
+	up := "/tmp/.cvsplay." + shell.Nonce()
 	here := ""
 	if s.place == nil && s.account == "" && !w.Follow {
-		up, here = path.Join(path.Dir(w.Path), ".cvsplay."+newNonce()), "here"
+		up, here = path.Join(path.Dir(w.Path), ".cvsplay."+shell.Nonce()), "here"
 	}
 	if err := n.upload(ctx, up, w.Content); err != nil {
 		if n.unreachable() || ctx.Err() != nil {

@@ -102,7 +102,7 @@ const textVar = "CVSPLAY_TEXT"
 
 // foreign gives a person's text a process of its own: its interpreter reads it from descriptor 3.
 func (f frame) foreign(b *bytes.Buffer) {
-	in, text := f.stdin(), heredoc{delimiter: nonce(), body: []byte(f.script.Text)}
+	in, text := f.stdin(), heredoc{delimiter: Nonce(), body: []byte(f.script.Text)}
 	interpreter, option := f.shebang()
 	args := f.script.Args
 	if interpreter == "/bin/sh" && oversized(args) {
@@ -214,7 +214,7 @@ func (f frame) stdin() stdin {
 	if len(in) == 0 {
 		return stdin{}
 	}
-	doc := heredoc{delimiter: nonce(), body: in}
+	doc := heredoc{delimiter: Nonce(), body: in}
 	if in[len(in)-1] == '\n' && bytes.IndexByte(in, 0) < 0 {
 		return stdin{heredoc: doc}
 	}

@@ -22,8 +22,8 @@ func needsQuotes(r rune) bool {
 	return !strings.ContainsRune("_-./:,+@", r)
 }
 
-// nonce returns 128 random bits in hex.
-func nonce() string {
+// Nonce returns 128 random bits in hex.
+func Nonce() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])

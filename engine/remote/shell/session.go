@@ -24,7 +24,7 @@ type session struct {
 }
 
 func newSession(p Process) *session {
-	return &session{proc: p, mark: nonce(), fresh: true}
+	return &session{proc: p, mark: Nonce(), fresh: true}
 }
 
 // A job is a script, what was seen of it, and the Exit it will have.
@@ -37,7 +37,7 @@ type job struct {
 }
 
 func newJob(s *remote.Script, e *remote.Exit) *job {
-	return &job{script: s, exit: e, id: nonce(), out: [2]capture{newCapture(s.Keep), newCapture(s.Keep)}}
+	return &job{script: s, exit: e, id: Nonce(), out: [2]capture{newCapture(s.Keep), newCapture(s.Keep)}}
 }
 
 // settle writes the job's Exit.

@@ -29,6 +29,7 @@ type Seen struct {
 	Past    []Outcome // what this step did on this host in this attempt, oldest first
 
 	Limited bool // --limit left out hosts that the play names
+	Once    bool // run_once: the decision of the first host that is reached is every host's
 	Diff    bool // somebody will look at diffs: contents may be asked for
 }
 
@@ -50,7 +51,7 @@ type On[A Args] struct {
 // ---------------------------------------------------------------------------------------------------------------------
 // Questions
 
-// A Question is one of Shell, Path, Manifest. It must be harmless on any host at any time: questions of a step are
+// A Question is one of Shell, Path, Manifest, Recall. It must be harmless on any host at any time: questions of a step are
 // asked before its "when" is known.
 type Question interface{ question() }
 
@@ -100,6 +101,12 @@ type Manifest struct {
 }
 
 func (Manifest) question() {}
+
+// Recall asks what this controller remembers from an earlier step or run (Done.Remember): Answer.Stdout is the value, Code 1 says that it
+// remembers nothing under the key. No host is asked.
+type Recall struct{ Key string }
+
+func (Recall) question() {}
 
 // WriteFile writes a file atomically: temporary file in the same directory with its final mode and owner, fsync, rename, fsync of the
 // directory. The old file is there whole until then.
@@ -239,6 +246,9 @@ type Act struct {
 type Done struct {
 	Results Values
 	Warn    []string
+	// Remember is kept by this controller where the step ends ok or changed, for Recall; never in check mode. A value that holds a secret is
+	// left out.
+	Remember map[string]string
 }
 
 // Stop ends the step: State is Refused, Failed or Skipped.

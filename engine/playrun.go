@@ -432,6 +432,7 @@ func (p *playRun) finish(t *turn) {
 	t.settleChanges()
 	m, v := t.member, t.verdict
 	m.record(t.step, t.key, t.instance())
+	p.remember(t)
 	p.tell(t)
 	if v.status == event.WouldChange && !v.masked {
 		m.node.would = append(m.node.would, t.step.Name)

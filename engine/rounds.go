@@ -140,6 +140,8 @@ func describe(qs []Question, i int) string {
 		return "what is at " + q.Path
 	case Manifest:
 		return "image " + q.Ref
+	case Recall:
+		return "what this controller remembers of " + q.Key
 	}
 	return "?"
 }

@@ -21,6 +21,7 @@ type RunOptions struct {
 	Sinks    []event.Sink
 	Dial     func(ctx context.Context, h *inventory.Host) (remote.Conn, error)
 	Registry *Registry
+	Memory   Memory // what the controller knows from earlier runs; nil: nothing, and it keeps nothing
 	Redactor *eval.Redactor
 	Files    *config.Files // for snippets of diagnostics
 	Version  string        // of cvsplay
@@ -55,6 +56,8 @@ type run struct {
 	wanted   map[string]int // hosts that a play named before --limit
 
 	bad bool // something failed that belongs to no host
+
+	forgot sync.Once // a memory that cannot be used is told once
 
 	mu    sync.Mutex
 	plays []*playRun

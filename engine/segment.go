@@ -89,11 +89,20 @@ func isPersons(q Question) bool {
 	return ok && sh.Foreign && sh.Limit == 0
 }
 
+// ofController tells whether a question is answered on this machine: no host is asked.
+func ofController(q Question) bool {
+	switch q.(type) {
+	case Manifest, Recall:
+		return true
+	}
+	return false
+}
+
 // travels tells whether questions may be asked before their step is reached, and again with every change: all that are answered at once, on
 // the host.
 func travels(in inquiry) bool {
 	for _, q := range in.questions {
-		if _, controller := q.(Manifest); controller || isPersons(q) {
+		if ofController(q) || isPersons(q) {
 			return false
 		}
 	}
@@ -105,7 +114,7 @@ func travels(in inquiry) bool {
 func shares(in inquiry) bool {
 	for _, q := range in.questions {
 		sh, _ := q.(Shell)
-		if _, controller := q.(Manifest); controller || isPersons(q) && (in.set.timeout > 0 || sh.Artifact != "") {
+		if ofController(q) || isPersons(q) && (in.set.timeout > 0 || sh.Artifact != "") {
 			return false
 		}
 	}
@@ -196,7 +205,7 @@ func (f *forecast) hear(exits []remote.Exit) {
 // asksHost tells whether a question goes to the host at all.
 func asksHost(qs []Question) bool {
 	for _, q := range qs {
-		if _, controller := q.(Manifest); !controller {
+		if !ofController(q) {
 			return true
 		}
 	}
@@ -237,6 +246,9 @@ func (p *playRun) exchange(ctx context.Context, n *node, inquiries []inquiry) []
 			b.put(m.at, Answer{State: Given, Manifest: p.run.registry.Manifest(ctx, m.question)})
 		})
 	}
+	for _, r := range b.recalls {
+		b.put(r.at, p.run.recall(r.question))
+	}
 	b.read(n.ask(ctx, b.scripts))
 	wg.Wait()
 	return b.answers
@@ -251,11 +263,17 @@ type batch struct {
 	scripts   []remote.Script
 	readers   []func(remote.Exit)
 	manifests []manifestAt
+	recalls   []recallAt
 }
 
 type manifestAt struct {
 	at       spot
 	question Manifest
+}
+
+type recallAt struct {
+	at       spot
+	question Recall
 }
 
 // pathGroup are the path questions that share one script.
@@ -276,6 +294,8 @@ func newBatch(inquiries []inquiry) *batch {
 			switch q := q.(type) {
 			case Manifest:
 				b.manifests = append(b.manifests, manifestAt{at, q})
+			case Recall:
+				b.recalls = append(b.recalls, recallAt{at, q})
 			case Shell:
 				b.shell(at, in, q)
 			case Path:

@@ -47,6 +47,8 @@ type verdict struct {
 	reason  string
 	results map[string]cty.Value // nil: the module has not run
 	warn    []string
+
+	remember map[string]string // for the controller's memory
 }
 
 // A fate is what became of a change that was carried out.
@@ -81,6 +83,7 @@ func (t *turn) end(status event.Status, why string) {
 func (t *turn) see(p *playRun) {
 	t.seen.Host, t.seen.Address = t.node().host.Name, t.node().host.Address
 	t.seen.Run, t.seen.Limited, t.seen.Diff = p.run.id, p.run.opts.Limited, p.run.opts.Diff
+	t.seen.Once = t.step.runOnce
 }
 
 // unreached makes the host unknown to the decision, and ends its turn: unreachable where nothing was begun, unknown where something was, since
@@ -256,7 +259,7 @@ func (t *turn) concludeDone(d Done) {
 		t.bug(err.Error())
 		return
 	}
-	v := &verdict{status: event.OK, warn: d.Warn, results: results}
+	v := &verdict{status: event.OK, warn: d.Warn, results: results, remember: d.Remember}
 	if t.acted {
 		v.status = event.Changed
 	}

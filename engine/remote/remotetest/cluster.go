@@ -17,7 +17,7 @@ import (
 // examples/docker-cluster/cluster made it.
 const ClusterEnv = "CVSPLAY_CLUSTER"
 
-// A Cluster is three nodes, each with an OpenSSH server and a Docker Engine of its own, and a registry. One test has it for itself.
+// A Cluster is three nodes, each with an OpenSSH server, a Docker Engine of its own and Podman, and a registry. One test has it for itself.
 type Cluster struct {
 	Nodes      []Node
 	Registry   string // host:port; plain HTTP. Holds rocm/cvs:1.0, :2.0, :latest (2.0, both with an sshd) and debian:bookworm
@@ -112,7 +112,10 @@ func (c *Cluster) lock() {
 
 const resetScript = `
 docker ps --all --quiet | xargs -r docker rm --force --volumes >/dev/null
-docker images --quiet | sort -u | xargs -r docker rmi --force >/dev/null`
+docker images --quiet | sort -u | xargs -r docker rmi --force >/dev/null
+podman rm --all --force --time 0 >/dev/null
+podman rmi --all --force >/dev/null
+[ ! -d /home/amd/.local/share/containers ] || runuser -u amd -- sh -c 'cd; podman rm --all --force --time 0; podman rmi --all --force' >/dev/null`
 
 func (c *Cluster) reset() {
 	c.t.Helper()

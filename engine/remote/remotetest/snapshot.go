@@ -16,7 +16,7 @@ type Snapshot map[string][]string
 // the engine's, and stands as "inside".
 const snapshotScript = `
 find / -xdev -mindepth 1 \( -path /dev -o -path /proc -o -path /run -o -path /sys -o -path /tmp -o -path /var/lib/docker \
-	-o -path /var/log -o -path /var/tmp \) -prune -o \
+	-o -path /var/lib/containers -o -path /var/log -o -path /var/tmp \) -prune -o \
 	-printf 'file %p %y%m %U:%G size=%s m=%T@ c=%C@ %l\n'
 find /tmp /var/tmp -mindepth 1 -printf 'file %p %y%m %U:%G size=%s m=%T@ c=%C@ %l\n'
 docker ps --all --quiet --no-trunc | xargs -r docker inspect --format \
@@ -27,6 +27,10 @@ docker ps --all --quiet | xargs -r docker inspect --format '{{.Name}} {{.GraphDr
 done
 docker images --no-trunc --format 'image {{.Repository}}:{{.Tag}} {{.ID}}'
 docker volume ls --format 'volume {{.Name}}'
+podman ps --all --quiet --no-trunc | xargs -r podman container inspect --format \
+	'container podman {{.Name}} {{.Id}} {{.State.Status}} started={{.State.StartedAt}} image={{.Image}}'
+podman images --no-trunc --format 'image podman {{.Repository}}:{{.Tag}} {{.ID}}'
+podman volume ls --format 'volume podman {{.Name}}'
 ps -e -o ppid= -o user= -o args= | awk '$1 == 1 { $1 = "process"; print }'`
 
 // Diff tells what a later snapshot lacks ("-") and has ("+") in comparison, one line for each; "" where nothing differs.

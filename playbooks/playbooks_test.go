@@ -37,21 +37,25 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the transcripts")
 
-// TestRVS carries out rvs.hcl as each archive in testdata/rvs says: one after the other on the same hosts, those of hosts.hcl, what the lines
-// of runs ask for ("run" or "check", and variables). What is seen of it has to be the transcript, want.
-func TestRVS(t *testing.T) {
-	archives, err := filepath.Glob("testdata/rvs/*.txtar")
+// TestPlaybooks carries out a playbook as each archive in its folder below testdata says: one after the other on the same hosts, those of
+// hosts.hcl, what the lines of runs ask for. What is seen of it has to be the transcript, want. A line is one of
+//
+//	run|check [PLAYBOOK] [VARIABLE=VALUE…]   carries the playbook out; it is that of the folder where none is named
+//	on HOST SCRIPT                           runs a script there, and shows what it prints
+func TestPlaybooks(t *testing.T) {
+	archives, err := filepath.Glob("testdata/*/*.txtar")
 	if err != nil || len(archives) == 0 {
 		t.Fatalf("no archives: %v", err)
 	}
 	for _, path := range archives {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+		playbook := filepath.Base(filepath.Dir(path))
+		t.Run(playbook+"/"+strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 			t.Parallel()
 			archive, err := txtar.ParseFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := carryOut(t, archive)
+			got := carryOut(t, playbook, archive)
 			if want := file(archive, "want"); got != want && *update {
 				setFile(archive, "want", got)
 				if err := os.WriteFile(path, txtar.Format(archive), 0o600); err != nil {
@@ -78,8 +82,15 @@ func setFile(a *txtar.Archive, name, text string) {
 	a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(text)})
 }
 
-// carryOut does all runs of an archive, and gives their transcript.
-func carryOut(t *testing.T, a *txtar.Archive) string {
+// A fleet is the simulated hosts of an archive, and the connections to them.
+type fleet struct {
+	t    *testing.T
+	inv  *inventory.Inventory
+	pool *ssh.Pool
+}
+
+// carryOut does all that an archive asks for, and gives the transcript.
+func carryOut(t *testing.T, playbook string, a *txtar.Archive) string {
 	path := filepath.Join(t.TempDir(), "hosts.hcl")
 	if err := os.WriteFile(path, []byte(file(a, "hosts.hcl")), 0o600); err != nil {
 		t.Fatal(err)
@@ -97,32 +108,67 @@ func carryOut(t *testing.T, a *txtar.Archive) string {
 			t.Error(err)
 		}
 	}()
+	f := fleet{t: t, inv: inv, pool: pool}
 	var out strings.Builder
 	for line := range strings.Lines(file(a, "runs")) {
-		if line = strings.TrimSpace(line); line != "" {
-			fmt.Fprintf(&out, "%s\n%s", line, oneRun(t, inv, pool, strings.Fields(line)))
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		fmt.Fprintln(&out, strings.TrimSpace(line))
+		switch {
+		case words[0] == "on":
+			out.WriteString(f.on(words[1], strings.Join(words[2:], " ")))
+		case len(words) > 1 && !strings.Contains(words[1], "="):
+			out.WriteString(f.oneRun(words[1], words[0], words[2:]))
+		default:
+			out.WriteString(f.oneRun(playbook, words[0], words[1:]))
 		}
 	}
 	return out.String()
 }
 
-// oneRun carries the playbook out once.
-func oneRun(t *testing.T, inv *inventory.Inventory, pool *ssh.Pool, words []string) string {
-	check := words[0] == "check"
-	pb, _, diags := config.Load("rvs.hcl")
+// on runs a script on a host, and gives what it prints.
+func (f fleet) on(host, script string) string {
+	f.t.Helper()
+	i := slices.IndexFunc(f.inv.Hosts, func(h *inventory.Host) bool { return h.Name == host })
+	if i < 0 {
+		f.t.Fatalf("there is no host %s", host)
+	}
+	conn, err := f.pool.Dialer(target(f.inv.Hosts[i])).Dial(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	exit := conn.Run(f.t.Context(), []remote.Script{{Text: script, Foreign: true}})[0]
+	said := string(exit.Stdout.Bytes) + string(exit.Stderr.Bytes)
+	if exit.State != remote.Ended || exit.Code != 0 {
+		said += fmt.Sprintf("%s with %d %s\n", exit.State, exit.Code, exit.Why)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(said) {
+		out.WriteString("  " + steady(line))
+	}
+	return out.String()
+}
+
+// oneRun carries a playbook out once.
+func (f fleet) oneRun(playbook, how string, given []string) string {
+	t, inv, check := f.t, f.inv, how == "check"
+	pb, _, diags := config.Load(playbook + ".hcl")
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
 	functions := eval.Functions(eval.FuncContext{Dir: ".", Env: os.LookupEnv})
-	var given []eval.Given
-	for _, word := range words[1:] {
+	var options []eval.Given
+	for _, word := range given {
 		g, err := eval.Option(expandWord(word))
 		if err != nil {
 			t.Fatal(err)
 		}
-		given = append(given, g)
+		options = append(options, g)
 	}
-	vars, diags := eval.Variables(pb.Variables, given, functions)
+	vars, diags := eval.Variables(pb.Variables, options, functions)
 	if diags.HasErrors() {
 		return "  refused before any host is contacted: " + strings.Join(strings.Fields(diags.Errs()[0].Error()), " ") + "\n"
 	}
@@ -135,7 +181,7 @@ func oneRun(t *testing.T, inv *inventory.Inventory, pool *ssh.Pool, words []stri
 		Sinks: []event.Sink{seen}, Registry: &engine.Registry{Transport: inv.Registry}, Redactor: &eval.Redactor{}, Files: &config.Files{},
 		Check: check, Now: time.Now, Artifact: seen.kept.open,
 		Dial: func(ctx context.Context, h *inventory.Host) (remote.Conn, error) {
-			return pool.Dialer(target(h)).Dial(ctx)
+			return f.pool.Dialer(target(h)).Dial(ctx)
 		},
 	})
 	return seen.String()

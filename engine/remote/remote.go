@@ -27,6 +27,10 @@ type Conn interface {
 	// removed again.
 	Upload(ctx context.Context, path string, r io.Reader) error
 
+	// Hold breaks the chains that are under way: links that run come to their end, no other starts. It returns once the host was told so, or cannot
+	// be.
+	Hold(ctx context.Context)
+
 	// Close ends the sessions and the connection. What still runs on the host is killed first where it can be reached.
 	Close() error
 }
@@ -60,6 +64,12 @@ type Script struct {
 	// Output, if set, is called with each chunk as it arrives, in order for each stream, from one goroutine at a time. The chunk is the
 	// callee's only until it returns; while it blocks, the script waits to write, and nothing ends its Run.
 	Output func(Stream, []byte)
+
+	// Link, where set, lets the script run only if those before it in its chain did what was wanted of them.
+	Link *Link
+
+	// Ended, if set, is called once, as soon as it is known what became of the script, while those behind it may still run. It must not block.
+	Ended func(Exit)
 }
 
 // An EnvVar is one variable of a script's environment. What the account has under that name already may stand on either side of the value, as in
@@ -109,6 +119,7 @@ const (
 	TimedOut                // its Limit ran out, and it was killed
 	Lost                    // sent, and the connection broke or ctx ended before its end was seen: it may have run
 	Refused                 // the account could not be become: wrong password, not allowed, no such user
+	Withheld                // the chain that it is a link of was broken before its turn came: it did not run
 )
 
 func (s State) String() string {
@@ -123,6 +134,8 @@ func (s State) String() string {
 		return "lost"
 	case Refused:
 		return "refused"
+	case Withheld:
+		return "withheld"
 	}
 	return fmt.Sprintf("State(%d)", int(s))
 }

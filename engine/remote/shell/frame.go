@@ -18,7 +18,7 @@ const FrameVar = "CVSPLAY_FRAME"
 
 // prelude is the first text of every session. Our own text must mean the same on every host: nothing that the environment brought
 // along may trace it, translate it, or make it start elsewhere than at home.
-const prelude = "set +xv; LC_ALL=C; export LC_ALL; unset CDPATH ENV BASH_ENV; { cd || cd /; } >/dev/null 2>&1\n"
+const prelude = "set +xv; LC_ALL=C; export LC_ALL; unset CDPATH ENV BASH_ENV; { cd || cd /; } >/dev/null 2>&1; " + chainVar + "=; " + takeHold
 
 // A frame is one script on its way through a session.
 //
@@ -68,12 +68,21 @@ func isName(s string) bool {
 // marker.
 func (f frame) render(b *bytes.Buffer, mark string, number int) {
 	b.WriteString("{\n")
+	if link := f.script.Link; link != nil {
+		f.link(b, *link, mark, number)
+	} else {
+		f.body(b)
+		fmt.Fprintf(b, "echo %s e %d $?\necho %s e %d 0 >&2\n", mark, number, mark, number)
+	}
+	b.WriteString("}\n")
+}
+
+func (f frame) body(b *bytes.Buffer) {
 	if f.script.Foreign {
 		f.foreign(b)
 	} else {
 		f.own(b)
 	}
-	fmt.Fprintf(b, "echo %s e %d $?\necho %s e %d 0 >&2\n}\n", mark, number, mark, number)
 }
 
 // own runs a text of ours in a subshell, which costs no process to start. It goes through eval so that a syntax error ends the
@@ -147,6 +156,9 @@ func (f frame) arguments(b *bytes.Buffer, args []string) {
 
 // setting writes what stands before a script of either kind: its mark, its directory, its environment.
 func (f frame) setting(b *bytes.Buffer) {
+	if f.script.Link != nil {
+		b.WriteString(ownProcess)
+	}
 	fmt.Fprintf(b, "%s=%s; export %s\n", FrameVar, f.id, FrameVar)
 	if dir := f.script.Dir; dir != "" {
 		if dir[0] == '-' {
@@ -270,9 +282,9 @@ func beginning(mark string) string {
 
 // A marker is one line that the session's shell printed for us.
 type marker struct {
-	kind   byte // 'b', 'e'
-	number int  // of the frame, for 'e'
-	value  int  // 'b': process id of the shell, 'e': exit code; both on stdout only
+	kind   byte // 'b': begin; 'e', 's', 'x', 'w': end of a frame
+	number int  // of the frame, but for 'b'
+	value  int  // 'b': process id of the shell, else exit code; both on stdout only
 }
 
 // parseMarker reads what follows the nonce on a marker's line.

@@ -39,6 +39,14 @@ func (c *capture) write(p []byte) {
 	}
 }
 
+// trim takes the last bytes back. What was cut off already stays as it was counted.
+func (c *capture) trim(n int) {
+	if c.sum == nil && len(c.kept) >= n {
+		c.kept = c.kept[:len(c.kept)-n]
+		c.size -= int64(n)
+	}
+}
+
 func (c *capture) output() remote.Output {
 	out := remote.Output{Bytes: c.kept, Size: c.size}
 	if c.sum != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"cvsplay/engine/remote"
@@ -15,6 +16,7 @@ type queue struct {
 	account string
 	turn    chan struct{} // full while a program is under way
 	session *session      // nil where none is open
+	serving atomic.Int64  // process id of the shell that a program is under way in; 0: none
 }
 
 // run brings jobs to their Exits, in as many sessions as it takes.
@@ -84,6 +86,8 @@ func settleAll(jobs []*job, state remote.State, err error) {
 // program runs jobs in the open session and settles them, but for those it returns: they never began, and go on in a new session.
 func (q *queue) program(ctx context.Context, jobs []*job) (rest []*job) {
 	p := q.session.program(jobs)
+	p.onBegin = func(pid int) { q.serving.Store(int64(pid)) }
+	defer q.serving.Store(0)
 	p.start()
 	end := p.follow(ctx, q.host.opts.StartLimit)
 	if end == whole {

@@ -34,6 +34,7 @@ type job struct {
 	id     string
 	out    [2]capture
 	begun  time.Time
+	end    byte // kind of the end marker on stdout
 }
 
 func newJob(s *remote.Script, e *remote.Exit) *job {
@@ -47,6 +48,23 @@ func (j *job) settle(state remote.State, why string, err error) {
 	if !j.begun.IsZero() && j.exit.Duration == 0 {
 		j.exit.Duration = time.Since(j.begun)
 	}
+	if j.script.Ended != nil {
+		j.script.Ended(*j.exit)
+	}
+}
+
+// ended settles the job as its end marker says.
+func (j *job) ended(kind byte) {
+	switch kind {
+	case endWithheld:
+		j.settle(remote.Withheld, "a script before it did not give what was wanted", nil)
+		return
+	case endAsWanted:
+		j.out[remote.Stdout].write([]byte(j.script.Link.Want.Stdout[0]))
+	case endCompared:
+		j.out[remote.Stdout].trim(len("x\n"))
+	}
+	j.settle(remote.Ended, "", nil)
 }
 
 // A sight is something a reader saw: a marker, or the end of its stream (done, with err nil where the program was over).
@@ -71,10 +89,11 @@ type program struct {
 	wrote     chan struct{} // closed when the writer returned
 	written   int           // bytes handed to the process; read after wrote
 	writeErr  error
-	ended     [2]int    // frames whose end marker was seen, by stream
-	streams   int       // readers that returned
-	streamErr [2]error  // why
-	began     bool      // the begin marker was seen on stdout
+	ended     [2]int   // frames whose end marker was seen, by stream
+	streams   int      // readers that returned
+	streamErr [2]error // why
+	began     bool     // the begin marker was seen on stdout
+	onBegin   func(pid int)
 	turned    time.Time // when the last marker was seen on stdout: the begin of the job under way
 }
 
@@ -147,7 +166,7 @@ func (p *program) read(stream remote.Stream, r io.Reader) {
 	var wrong error
 	s.marker = func(m marker) bool {
 		begins := m.kind == 'b' && current < 0
-		ends := m.kind == 'e' && current >= 0 && m.number == p.base+current
+		ends := m.kind != 'b' && current >= 0 && m.number == p.base+current && p.jobs[current].mayEnd(m.kind)
 		if !begins && !ends {
 			wrong = errMarker
 			return false
@@ -192,6 +211,9 @@ func (p *program) see(s sight) {
 	if s.marker.kind == 'b' {
 		if s.stream == remote.Stdout {
 			p.began, p.pid, p.turned = true, s.marker.value, s.at
+			if p.onBegin != nil {
+				p.onBegin(p.pid)
+			}
 			p.begin(0)
 		}
 		return
@@ -199,13 +221,13 @@ func (p *program) see(s sight) {
 	i := p.ended[s.stream]
 	p.ended[s.stream]++
 	if s.stream == remote.Stdout {
-		p.jobs[i].exit.Code = s.marker.value
+		p.jobs[i].exit.Code, p.jobs[i].end = s.marker.value, s.marker.kind
 		p.jobs[i].exit.Duration = s.at.Sub(p.turned)
 		p.turned = s.at
 		p.begin(i + 1)
 	}
 	if p.done() > i {
-		p.jobs[i].settle(remote.Ended, "", nil)
+		p.jobs[i].ended(p.jobs[i].end)
 	}
 }
 
@@ -327,7 +349,7 @@ func (p *program) clean() bool {
 // been killed before it could say the same on stderr.
 func (p *program) unfinished() []*job {
 	for i := p.done(); i < p.current(); i++ {
-		p.jobs[i].settle(remote.Ended, "", nil)
+		p.jobs[i].ended(p.jobs[i].end)
 	}
 	return p.jobs[p.current():]
 }

@@ -49,6 +49,9 @@ func (c *conn) Run(ctx context.Context, scripts []remote.Script) []remote.Exit {
 	return exits
 }
 
+// Hold is remote.Conn's Hold.
+func (c *conn) Hold(ctx context.Context) { c.host.Hold(ctx) }
+
 // Close is remote.Conn's Close.
 func (c *conn) Close() error {
 	errs := []error{c.host.Close()}

@@ -47,7 +47,7 @@ const held = "held"
 const takeHold = "trap '" + chainVar + "=" + held + "' USR1\n"
 
 // ownProcess makes ksh93 run a subshell as a process, which it puts off until it has to: else the signal of Hold would end the script that runs.
-const ownProcess = "ulimit -c >/dev/null 2>&1\n"
+const ownProcess = `case "${KSH_VERSION-}" in *" 93"*) ulimit -S -c "$(ulimit -S -c)" ;; esac` + "\n"
 
 // link writes a script that is a link of a chain.
 func (f frame) link(b *bytes.Buffer, link remote.Link, mark string, number int) {

@@ -54,6 +54,7 @@ type run struct {
 	slots    chan struct{} // nil: no limit
 	nodes    map[string]*node
 	wanted   map[string]int // hosts that a play named before --limit
+	archives archiveReading
 
 	bad bool // something failed that belongs to no host
 

@@ -25,6 +25,7 @@ type RunOptions struct {
 	Redactor *eval.Redactor
 	Files    *config.Files // for snippets of diagnostics
 	Version  string        // of cvsplay
+	By       string        // who runs it, and from where: "USER@CONTROLLER"
 
 	Check    bool // ask and decide, act never
 	Diff     bool // changes carry diffs

@@ -241,6 +241,8 @@ func (f Form) flaw(text string) string {
 		if !path.IsAbs(text) {
 			return fmt.Sprintf("%q: a path on the host has to be absolute", text)
 		}
+	case AsImageArchive:
+		return imageArchiveFlaw(text)
 	case AsMode:
 		if !modePattern.MatchString(text) {
 			return fmt.Sprintf("%q is no file mode; write it as octal digits like \"0644\"", text)

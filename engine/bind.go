@@ -198,7 +198,7 @@ func (m *member) evaluate(s *Step, in instanceOf) (bound, error) {
 		sort.Strings(b.depends)
 		return b, nil
 	}
-	args, err := s.mod.kind.decode(s.mod.Args, b.given)
+	args, err := s.mod.kind.decode(&m.play.run.archives, s.mod.Args, b.given)
 	if err != nil {
 		return b, err
 	}

@@ -11,9 +11,9 @@ import (
 
 // decodeAs makes a module's Args of known values. A struct field takes the argument its `arg:"NAME"` tag names. Null leaves
 // the field's zero value; a pointer field tells null from zero.
-func decodeAs[A Args](schema []Arg, values map[string]cty.Value) (Args, error) {
+func decodeAs[A Args](archives *archiveReading, schema []Arg, values map[string]cty.Value) (Args, error) {
 	var args A
-	if err := decodeStruct(reflect.ValueOf(&args).Elem(), schema, values); err != nil {
+	if err := archives.decodeStruct(reflect.ValueOf(&args).Elem(), schema, values); err != nil {
 		return nil, err
 	}
 	return args, nil
@@ -22,9 +22,10 @@ func decodeAs[A Args](schema []Arg, values map[string]cty.Value) (Args, error) {
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	blobType     = reflect.TypeFor[Blob]()
+	archiveType  = reflect.TypeFor[ImageArchive]()
 )
 
-func decodeStruct(into reflect.Value, schema []Arg, values map[string]cty.Value) error {
+func (archives *archiveReading) decodeStruct(into reflect.Value, schema []Arg, values map[string]cty.Value) error {
 	for i := range into.NumField() {
 		name := into.Type().Field(i).Tag.Get("arg")
 		if name == "" {
@@ -38,7 +39,7 @@ func decodeStruct(into reflect.Value, schema []Arg, values map[string]cty.Value)
 		if !ok || v.IsNull() {
 			continue
 		}
-		if err := decodeField(into.Field(i), arg, v); err != nil {
+		if err := archives.decodeField(into.Field(i), arg, v); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -54,9 +55,9 @@ func findArg(schema []Arg, name string) (Arg, bool) {
 	return Arg{}, false
 }
 
-func decodeField(field reflect.Value, arg Arg, v cty.Value) error {
+func (archives *archiveReading) decodeField(field reflect.Value, arg Arg, v cty.Value) error {
 	if arg.Block != nil {
-		return decodeBlock(field, arg, v)
+		return archives.decodeBlock(field, arg, v)
 	}
 	if field.Kind() == reflect.Pointer {
 		p := reflect.New(field.Type().Elem())
@@ -80,15 +81,22 @@ func decodeField(field reflect.Value, arg Arg, v cty.Value) error {
 		}
 		field.Set(reflect.ValueOf(blob))
 		return nil
+	case archiveType:
+		archive, err := archives.archive(v.AsString())
+		if err != nil {
+			return err
+		}
+		field.Set(reflect.ValueOf(archive))
+		return nil
 	}
 	return gocty.FromCtyValue(v, field.Addr().Interface())
 }
 
 // decodeBlock fills a pointer to a struct (one block) or a slice of structs (many) from an object or a list of objects.
-func decodeBlock(field reflect.Value, arg Arg, v cty.Value) error {
+func (archives *archiveReading) decodeBlock(field reflect.Value, arg Arg, v cty.Value) error {
 	if !arg.Many {
 		p := reflect.New(field.Type().Elem())
-		if err := decodeStruct(p.Elem(), arg.Block, v.AsValueMap()); err != nil {
+		if err := archives.decodeStruct(p.Elem(), arg.Block, v.AsValueMap()); err != nil {
 			return err
 		}
 		field.Set(p)
@@ -96,7 +104,7 @@ func decodeBlock(field reflect.Value, arg Arg, v cty.Value) error {
 	}
 	for _, each := range v.AsValueSlice() {
 		e := reflect.New(field.Type().Elem()).Elem()
-		if err := decodeStruct(e, arg.Block, each.AsValueMap()); err != nil {
+		if err := archives.decodeStruct(e, arg.Block, each.AsValueMap()); err != nil {
 			return err
 		}
 		field.Set(reflect.Append(field, e))

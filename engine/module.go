@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cvsplay/engine/event"
+	"cvsplay/engine/remote/shell"
 )
 
 // Args are one step's decoded arguments on one host (and for one for_each item): plain Go values, never unknown, never
@@ -23,6 +24,8 @@ type Seen struct {
 	Host    string // name in the inventory
 	Address string // where it is reached
 	Run     string // id of the run
+	By      string // who runs it, and from where: "USER@CONTROLLER"
+	Keep    bool   // --keep: what is owed to the end of the run is left out
 	Reach   Reach
 	Why     string    // why Reach is Unreached
 	Answers []Answer  // of Ask, then of each More, in order; all of this round
@@ -47,6 +50,10 @@ type On[A Args] struct {
 	Args A
 	Seen
 }
+
+// SignOfLife begins a word in the argument list of every shell that works for a run, on the hosts and readable for every account there; the run's id is
+// the rest of it. A run that lost its connection has none until it connects again.
+const SignOfLife = shell.SignOfLife
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Questions

@@ -25,6 +25,7 @@ type RunOptions struct {
 	Redactor *eval.Redactor
 	Files    *config.Files // for snippets of diagnostics
 	Version  string        // of cvsplay
+	By       string        // who runs it, and from where: "USER@CONTROLLER"
 
 	Check    bool // ask and decide, act never
 	Diff     bool // changes carry diffs
@@ -54,6 +55,7 @@ type run struct {
 	slots    chan struct{} // nil: no limit
 	nodes    map[string]*node
 	wanted   map[string]int // hosts that a play named before --limit
+	archives archiveReading
 
 	bad bool // something failed that belongs to no host
 

@@ -1,33 +1,94 @@
 package engine
 
-import "strings"
-
-// The values of a "runtime" argument.
-const (
-	AutoRuntime   = "auto" // docker where it is installed, else podman
-	DockerRuntime = "docker"
-	PodmanRuntime = "podman"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
 )
+
+// AutoRuntime is the value of a "runtime" argument that takes the first runtime that is installed.
+const AutoRuntime = "auto"
+
+// A Runtime is what our texts have to know of a container runtime beyond the command line that all have in common: version, ps, inspect, run, start, stop,
+// exec and the rest as docker has them. Each has a file of its own, runtime_NAME.go, which adds it to the table; nothing else names it.
+type Runtime struct {
+	// Name is the value of a "runtime" argument, and the name of the command.
+	Name string
+	// Auto is its place among those that "auto" looks for, the lowest first; 0: it is used only where it is named.
+	Auto int
+	// Probe is the word after which its command fails where the engine behind it does not answer.
+	Probe string
+	// Socket settles, without a process, that the engine can be asked plainly: where it may be written. "": there is none.
+	Socket string
+	// PullAs is sh that logs in and pulls: $1 is the image, $2 the registry, $3 the account, $dir a folder for the credentials that only this account
+	// can read and that is removed afterwards. The password is on standard input. It calls the runtime's command as "ctr".
+	PullAs string
+}
+
+var runtimes []Runtime
+
+// AddRuntime adds a runtime to the table. It is called while the program is initialised; a name given twice is a bug and panics.
+func AddRuntime(r Runtime) {
+	for _, have := range runtimes {
+		if have.Name == r.Name || r.Name == AutoRuntime || (r.Auto > 0 && have.Auto == r.Auto) {
+			panic(fmt.Sprintf("runtime %q is in the table twice, or at the place of %q", r.Name, have.Name))
+		}
+	}
+	runtimes = append(runtimes, r)
+	slices.SortStableFunc(runtimes, func(a, b Runtime) int { return cmp.Or(cmp.Compare(a.Auto, b.Auto), cmp.Compare(a.Name, b.Name)) })
+}
+
+// RuntimeNames are the values of a "runtime" argument.
+func RuntimeNames() []string {
+	out := []string{AutoRuntime}
+	for _, r := range runtimes {
+		out = append(out, r.Name)
+	}
+	return out
+}
+
+// RuntimeDoc documents a "runtime" argument.
+func RuntimeDoc() string {
+	var names []string
+	for _, r := range runtimesFor(AutoRuntime) {
+		names = append(names, r.Name)
+	}
+	return "Container runtime; `auto` is " + strings.Join(names, " where it is installed, else ") + "."
+}
+
+// runtimesFor are those that a "runtime" argument allows, in the order in which they are looked for.
+func runtimesFor(want string) []Runtime {
+	var out []Runtime
+	for _, r := range runtimes {
+		if r.Name == want || (want == AutoRuntime && r.Auto > 0) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
 
 // RuntimePrelude is POSIX sh that defines two functions:
 //
-//	ctr_find    finds the container runtime and whether it needs sudo; sets ctr_name (docker, podman), ctr_sudo ("", "sudo -n") and
+//	ctr_find    finds the container runtime and whether it needs sudo; sets ctr_name (docker, podman, …), ctr_sudo ("", "sudo -n") and
 //	            returns 0, or sets ctr_words to the reason and returns 1
 //	ctr ARG…    runs the runtime's command; where there is none it prints the reason on stderr and returns 125
 //
 // What was found stays in shell variables: called once outside of a subshell, ctr_find costs nothing more for as long as that
 // shell lives. A failure is not remembered, since a later step may install or start the runtime.
 //
-// An installed docker that does not answer is never passed over for podman: a container might be launched twice.
+// An installed runtime that does not answer is never passed over for another one: a container might be launched twice.
 func RuntimePrelude(runtime string) string {
 	if runtime == "" {
 		runtime = AutoRuntime
 	}
-	names := runtime
-	if runtime == AutoRuntime {
-		names = DockerRuntime + " " + PodmanRuntime
+	var names []string
+	var probes strings.Builder
+	for _, r := range runtimesFor(runtime) {
+		names = append(names, Quote(r.Name))
+		fmt.Fprintf(&probes, "\t%s) ctr_probe=%s ctr_socket=%s ;;\n", Quote(r.Name), Quote(r.Probe), Quote(r.Socket))
 	}
-	return strings.NewReplacer("@WANT@", Quote(runtime), "@NAMES@", names).Replace(runtimePrelude)
+	return strings.NewReplacer("@WANT@", Quote(runtime), "@NAMES@", strings.Join(names, " "), "@PROBES@", probes.String()).Replace(runtimePrelude)
 }
 
 // A socket that may be written settles "plain or sudo" without a process; whether the engine behind it answers is then told by the first
@@ -43,9 +104,9 @@ ctr_find() {
 		ctr_words='no container runtime: @NAMES@ not installed'
 		return 1
 	fi
-	ctr_probe='version'
-	[ "$ctr_name" = podman ] && ctr_probe='info'
-	if [ "$ctr_name" = docker ] && [ -w /var/run/docker.sock ]; then
+	case $ctr_name in
+@PROBES@	esac
+	if [ -n "$ctr_socket" ] && [ -w "$ctr_socket" ]; then
 		:
 	elif ctr_words=$("$ctr_name" "$ctr_probe" 2>&1 >/dev/null </dev/null); then
 		:
@@ -65,3 +126,22 @@ ctr() {
 	$ctr_sudo "$ctr_name" "$@"
 }
 `
+
+// RuntimePullAs is POSIX sh that defines, over RuntimePrelude's, ctr_pull_as IMAGE REGISTRY ACCOUNT: it logs in with the password on
+// standard input, pulls, and leaves no credentials behind, whatever happens.
+func RuntimePullAs(runtime string) string {
+	if runtime == "" {
+		runtime = AutoRuntime
+	}
+	var cases strings.Builder
+	for _, r := range runtimesFor(runtime) {
+		fmt.Fprintf(&cases, "\t%s)\n%s\n\t\t;;\n", Quote(r.Name), strings.Trim(r.PullAs, "\n"))
+	}
+	return "ctr_pull_as() (\n" + `	umask 077
+	dir=$(mktemp -d) || exit
+	trap 'rm -rf "$dir"' EXIT
+	trap 'exit 130' HUP INT TERM
+	ctr_find || { ctr; exit; }
+	case $ctr_name in
+` + cases.String() + "\tesac\n)\n"
+}

@@ -88,6 +88,7 @@ type scenario struct {
 	dial     func(context.Context, *inventory.Host) (remote.Conn, error)
 	artifact func(host, path string) (io.WriteCloser, error)
 	watch    func(event.Event)
+	memory   Memory
 }
 
 const threeHosts = `group "all_three" {
@@ -238,7 +239,7 @@ func (s *scenario) once(t testing.TB, o runOptions) string {
 	}
 	parallel, _ := strconv.Atoi(o.parallel)
 	code := plan.Run(ctx, RunOptions{
-		Sinks: []event.Sink{rec}, Dial: dial, Registry: &Registry{}, Redactor: &eval.Redactor{}, Files: &config.Files{}, Version: "test",
+		Sinks: []event.Sink{rec}, Dial: dial, Registry: &Registry{}, Memory: s.memory, Redactor: &eval.Redactor{}, Files: &config.Files{}, Version: "test",
 		Check: o.check, Diff: o.diff, Keep: o.keep, Parallel: parallel, Limit: strings.Join(o.limit, ","), Hosts: o.limit, Limited: o.limit != nil,
 		Tags: o.tags, Interrupt: interrupt, Now: ticking(), Artifact: s.artifact,
 	})

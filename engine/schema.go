@@ -75,7 +75,7 @@ func Fleet[A Args](m Module, decide func([]On[A]) []Decision) Module {
 // kind is what is left of a module's types once they are erased.
 type kind struct {
 	fleet  bool
-	decode func([]Arg, map[string]cty.Value) (Args, error)
+	decode func(*archiveReading, []Arg, map[string]cty.Value) (Args, error)
 	decide func([]On[Args]) []Decision
 }
 
@@ -84,7 +84,7 @@ func (m Module) IsFleet() bool { return m.kind.fleet }
 
 // Decode makes the module's arguments of known values, with defaults where none are given.
 func (m Module) Decode(given map[string]cty.Value) (Args, error) {
-	return m.kind.decode(m.Args, withDefaults(m.Args, given))
+	return m.kind.decode(&archiveReading{}, m.Args, withDefaults(m.Args, given))
 }
 
 // Arg finds an argument of the schema by its name.
@@ -126,14 +126,15 @@ type Form int
 
 // The forms of an argument.
 const (
-	Plain      Form = iota
-	AsDuration      // "90s", "10m": time.Duration in the struct
-	AsRE2           // a regular expression, or a list of them: string(s) in the struct
-	AsContent       // text that becomes a file: Blob in the struct
-	AsSource        // path of a file on the controller: Blob in the struct
-	AsAbsPath       // absolute path on the host: string in the struct
-	AsGlob          // absolute path or glob on the host
-	AsMode          // octal file mode such as "0644"
+	Plain          Form = iota
+	AsDuration          // "90s", "10m": time.Duration in the struct
+	AsRE2               // a regular expression, or a list of them: string(s) in the struct
+	AsContent           // text that becomes a file: Blob in the struct
+	AsSource            // path of a file on the controller: Blob in the struct
+	AsImageArchive      // path of an archive of container images on the controller: ImageArchive in the struct
+	AsAbsPath           // absolute path on the host: string in the struct
+	AsGlob              // absolute path or glob on the host
+	AsMode              // octal file mode such as "0644"
 )
 
 // A Result is one value a step leaves.

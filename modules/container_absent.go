@@ -34,8 +34,8 @@ A runtime that is not installed, or does not answer, fails the step: whether the
 `,
 	Args: []engine.Arg{
 		{Name: "name", Type: cty.String, Required: true, Visible: true, Valid: validAnyContainerName, Doc: "Exact name of the container."},
-		{Name: "runtime", Type: cty.String, Default: engine.AutoRuntime, Values: []string{engine.AutoRuntime, engine.DockerRuntime, engine.PodmanRuntime},
-			Doc: "Container runtime; `auto` is docker where it is installed, else podman."},
+		{Name: "runtime", Type: cty.String, Default: engine.AutoRuntime, Values: engine.RuntimeNames(),
+			Doc: engine.RuntimeDoc()},
 		{Name: "adopt", Type: cty.Bool, Default: false, Doc: "Remove it even if cvsplay did not launch it."},
 		{Name: "run", Type: cty.String, Doc: "Remove it only if it was launched in the run of this id."},
 	},

@@ -57,33 +57,15 @@ func (a containerArgs) pullImage(ref reference) engine.Shell {
 	}
 	sh.Args = append(sh.Args, a.Registry.Server, a.Registry.Username, a.Registry.PasswordFile)
 	sh.Stdin = []byte(a.Registry.Password)
-	sh.Text = text + pullLoggedIn + tagPulled
+	sh.Text = text + engine.RuntimePullAs(a.Runtime) + pullLoggedIn + tagPulled
 	return sh
 }
 
-const (
-	tagPulled = ` && { [ -z "$2" ] || ctr tag "$1" "$2" </dev/null; }` + "\n"
+// The password comes on standard input, or from a file on the host.
+const pullLoggedIn = `[ -z "$5" ] || exec <"$5" || exit
+ctr_pull_as "$1" "$3" "$4"`
 
-	// The login goes into a folder that only this account can read and that is removed whatever happens. Its configuration names a registry that does
-	// not exist: in an empty one docker would look for a credential store, and leave the password there.
-	pullLoggedIn = `pull_with_login() (
-	umask 077
-	dir=$(mktemp -d) || return
-	trap 'rm -rf "$dir"' EXIT
-	trap 'exit 130' HUP INT TERM
-	ctr_find || { ctr; return; }
-	[ -z "$5" ] || exec <"$5" || return
-	if [ "$ctr_name" = podman ]; then
-		ctr login --authfile "$dir/auth.json" -u "$4" --password-stdin "$3" >/dev/null &&
-			ctr pull -q --authfile "$dir/auth.json" "$1" </dev/null
-	else
-		echo '{"auths":{"none.invalid":{}}}' >"$dir/config.json"
-		ctr --config "$dir" login -u "$4" --password-stdin "$3" >/dev/null &&
-			ctr --config "$dir" pull -q "$1" </dev/null
-	fi
-)
-pull_with_login "$@"`
-)
+const tagPulled = ` && { [ -z "$2" ] || ctr tag "$1" "$2" </dev/null; }` + "\n"
 
 // provision runs the setup script as root inside. It crosses on standard input and is read from there as descriptor 3, so that its
 // commands have an empty input and its length no limit.

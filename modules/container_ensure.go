@@ -105,8 +105,8 @@ var containerArguments = []engine.Arg{
 	{Name: "on_drift", Type: cty.String, Default: driftWarn, Values: []string{driftWarn, driftRecreate, driftFail}, Doc: "What a container that differs from the declaration means."},
 	{Name: "adopt", Type: cty.Bool, Default: false, Doc: "A container of that name that cvsplay did not launch may be removed and replaced."},
 	{Name: "wait_healthy", Type: cty.String, As: engine.AsDuration, Valid: validPositiveDuration, Doc: "Wait so long for the image's health check."},
-	{Name: "runtime", Type: cty.String, Default: engine.AutoRuntime, Values: []string{engine.AutoRuntime, engine.DockerRuntime, engine.PodmanRuntime},
-		Doc: "Container runtime; `auto` is docker where it is installed, else podman."},
+	{Name: "runtime", Type: cty.String, Default: engine.AutoRuntime, Values: engine.RuntimeNames(),
+		Doc: engine.RuntimeDoc()},
 	{Name: "enabled", Type: cty.Bool, Gone: `enabled is gone: leave the step out with when, or say who owns the container with lifetime`},
 	{Name: "launch", Type: cty.Bool, Gone: `launch is gone: for true write lifetime = "per_run", for false lifetime = "no_launch"`},
 }
@@ -118,7 +118,7 @@ var containerResults = []engine.Result{
 	{Name: "digest", Type: cty.String, Doc: "Digest under which the image was pulled; null where it was built or loaded."},
 	{Name: "state", Type: cty.String, Doc: "`running`."},
 	{Name: "launched", Type: cty.Bool, Doc: "Whether this step launched it; false where it attached."},
-	{Name: "runtime", Type: cty.String, Doc: "`docker` or `podman`."},
+	{Name: "runtime", Type: cty.String, Doc: "The runtime that was used, such as `docker`."},
 }
 
 var (

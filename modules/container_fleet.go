@@ -293,7 +293,7 @@ func (h *containerHost) attached() engine.Decision {
 		return engine.Stop{State: engine.Failed, Results: h.results(), Why: fmt.Sprintf("container %s is not as declared: %s\n  make it new: on_drift = %q",
 			h.Args.Name, strings.Join(drift, "; "), driftRecreate)}
 	}
-	done := engine.Done{Results: h.results()}
+	done := engine.Done{Results: h.results(), Remember: h.pulled()}
 	for _, d := range drift {
 		done.Warn = append(done.Warn, fmt.Sprintf("container %s: %s", h.Args.Name, d))
 	}

@@ -228,6 +228,15 @@ func outcomeWords(o engine.Outcome) string {
 	return o.What + ": " + o.Why
 }
 
+// pulled is what image_digest's pull = "once" has to know of a pull that this step made, with the tag it gave the image.
+func (h *containerHost) pulled() map[string]string {
+	if !h.did(changePull) || h.ref.Tag == "" {
+		return nil
+	}
+	digest, _ := h.results()["digest"].(string)
+	return map[string]string{pulledKey(h.ref): digest}
+}
+
 // obstacle is why a launch cannot begin here; "" where it can.
 func (h *containerHost) obstacle() string {
 	if missing := h.Args.missingDevices(h.facts); len(missing) > 0 {

@@ -47,7 +47,7 @@ func TestContainerPullWithoutAccountDoesNotLogIn(t *testing.T) {
 	}
 	for account, login := range map[string]bool{"": false, "me": true} {
 		sh := containerArgs{Runtime: engine.AutoRuntime, Registry: &containerRegistry{Server: "docker.io", Username: account, Password: "s3cret"}}.pullImage(ref)
-		if got := strings.Contains(sh.Text, "pull_with_login"); got != login {
+		if got := strings.Contains(sh.Text, "ctr_pull_as"); got != login {
 			t.Errorf("account %q: logs in: %v, want %v", account, got, login)
 		}
 		if !login && len(sh.Stdin) > 0 {

@@ -92,6 +92,9 @@ func (r reference) Tagged() string {
 	return r.Name() + ":" + r.Tag
 }
 
+// pulledKey is under what the controller remembers that it has pulled what a tag names.
+func pulledKey(r reference) string { return "pulled " + r.Tagged() }
+
 // Pinned is NAME@DIGEST; "" where there is no digest.
 func (r reference) Pinned() string {
 	if r.Digest == "" {

@@ -162,7 +162,8 @@ const (
 	sshdPrivsep
 	sshdHostPub
 	sshdRootFolder // from here on only where keys are exchanged
-	sshdKnown
+	sshdKnown      // our file of host keys
+	sshdPersons    // root's own
 	sshdClientKey
 	sshdClientPub
 )
@@ -171,9 +172,9 @@ const (
 func (a sshdArgs) Ask() []engine.Question {
 	f := filesOf(a.Port)
 	out := []engine.Question{
-		sshdQuestion(a.Port),
+		a.question(),
 		engine.Path{Path: f.config, Hash: true},
-		engine.Path{Path: f.authorized, Hash: true, Read: 16 << 20},
+		engine.Path{Path: f.authorized, Hash: true},
 		engine.Path{Path: f.folder},
 		engine.Path{Path: f.privsep},
 		engine.Path{Path: f.hostKey + ".pub", Read: 16 << 10},
@@ -181,7 +182,8 @@ func (a sshdArgs) Ask() []engine.Question {
 	if a.ClusterKey || a.knowsHosts() {
 		out = append(out,
 			engine.Path{Path: rootSSH, Follow: true},
-			engine.Path{Path: rootKnownHosts, Read: 64 << 20},
+			engine.Path{Path: rootKnownHosts, Hash: true},
+			engine.Path{Path: personsKnownHosts, Hash: true},
 		)
 	}
 	if a.ClusterKey {
@@ -203,12 +205,19 @@ func decideSSHD(all []engine.On[sshdArgs]) []engine.Decision {
 			fleet[i].stop = engine.Stop{State: engine.Skipped, Why: "one host in scope, and skip_single is set"}
 		}
 	}
-	for _, n := range fleet {
-		n.refuseLimited(fleet)
+	for {
+		mesh := newSSHDMesh(fleet)
+		if more := mesh.read(); more != nil {
+			return more
+		}
+		mesh.refuseLimited()
+		if mesh.stopped {
+			continue // at least one node less takes part
+		}
+		out := make([]engine.Decision, len(all))
+		for i, n := range fleet {
+			out[i] = n.decide(mesh)
+		}
+		return out
 	}
-	out := make([]engine.Decision, len(all))
-	for i, n := range fleet {
-		out[i] = n.decide(fleet)
-	}
-	return out
 }

@@ -11,9 +11,11 @@ import (
 
 // Files of root that belong to the person too.
 const (
-	rootSSH        = "/root/.ssh"
-	rootKey        = rootSSH + "/id_ed25519"
-	rootKnownHosts = rootSSH + "/known_hosts"
+	rootSSH = "/root/.ssh"
+	rootKey = rootSSH + "/id_ed25519"
+	// Every OpenSSH reads known_hosts2 too unless its UserKnownHostsFile says otherwise, and nobody writes it any more.
+	rootKnownHosts    = rootSSH + "/known_hosts2"
+	personsKnownHosts = rootSSH + "/known_hosts"
 )
 
 // sshdFiles are the files of our sshd on one port.
@@ -40,11 +42,11 @@ func filesOf(port int) sshdFiles {
 // portHex is a port as /proc/net/tcp writes it.
 func portHex(port int) string { return fmt.Sprintf("%04X", port) }
 
-// sshdScript looks at the node. $1 port in hex, $2 our configuration, $3 pid file, $4 the loaded file, $5 root's client key. It prints one
-// KEY=VALUE a line, and "end". Processes are known by the socket they hold, never by a search through command lines, so that it cannot find
+// sshdScript looks at the node. $1 port in hex, $2 our configuration, $3 pid file, $4 the loaded file, $5 root's client key; where host keys are
+// exchanged $6 is root's own known_hosts and $7 and $8 a port and a name that ssh is asked for. It prints one KEY=VALUE a line, and "end". Processes are known by the socket they hold, never by a search through command lines, so that it cannot find
 // itself; the command line tells only whether the holder was started with our configuration. The process of another mount namespace is not ours
 // even with the same configuration path: it is a container's.
-const sshdScript = `hex=$1 conf=$2 pidfile=$3 loaded=$4 key=$5
+const sshdScript = `hex=$1 conf=$2 pidfile=$3 loaded=$4 key=$5 persons=$6 port=$7 node=$8
 echo "uid=$(id -u)"
 program() {
   p=$(command -v "$1") || for d in /usr/sbin /usr/local/sbin /sbin; do
@@ -67,6 +69,14 @@ if [ -r "$key" ]; then
     b3BlbnNzaC1rZXktdjEAAAAABG5vbmU*) ;;
     b3BlbnNzaC1rZXktdjE*) echo encrypted=yes ;;
   esac
+fi
+if [ -n "$persons" ]; then
+  if grep -q ' cvsplay:[^ ]*:[0-9]*$' "$persons" 2>/dev/null; then echo old=yes; fi
+  if grep -i -q '^[[:space:]]*"*userknownhostsfile' /root/.ssh/config /etc/ssh/ssh_config /etc/ssh/ssh_config.d/*.conf 2>/dev/null; then
+    ssh -G -p "$port" "$node" 2>/dev/null </dev/null | while read -r word rest; do
+      if [ "$word" = userknownhostsfile ]; then echo "reads=$rest"; fi
+    done
+  fi
 fi
 if [ -r "$loaded" ]; then
   read -r line <"$loaded"
@@ -112,9 +122,17 @@ done
 echo end
 `
 
-func sshdQuestion(port int) engine.Shell {
-	f := filesOf(port)
-	return engine.Shell{Text: sshdScript, Args: []string{portHex(port), f.config, f.pid, f.loaded, rootKey}}
+// question looks at a node; name is one of its own.
+func (a sshdArgs) question() engine.Shell {
+	f := filesOf(a.Port)
+	args := []string{portHex(a.Port), f.config, f.pid, f.loaded, rootKey, "", "", ""}
+	if a.knowsHosts() {
+		args[5], args[6], args[7] = personsKnownHosts, strconv.Itoa(a.Port), "localhost"
+		if len(a.Names) > 0 {
+			args[7] = a.Names[0]
+		}
+	}
+	return engine.Shell{Text: sshdScript, Args: args}
 }
 
 // sshdFound is what sshdScript found.
@@ -123,6 +141,8 @@ type sshdFound struct {
 	SSHD, Keygen, SSH string // paths; "": missing
 	PAM, RootLocked   bool
 	EncryptedKey      bool
+	OldLines          bool   // root's own known_hosts has lines of ours, from an earlier version
+	Reads             string // the files that root's ssh takes host keys from, where its configuration says so; "": its usual ones
 	Loaded            string
 	OursPID           string // our daemon, which listens on the port; "": it does not
 	sockets           []sshdSocket
@@ -176,6 +196,10 @@ func (f *sshdFound) take(key, value string) error {
 		f.RootLocked = true
 	case "encrypted":
 		f.EncryptedKey = true
+	case "old":
+		f.OldLines = true
+	case "reads":
+		f.Reads = value
 	case "loaded":
 		f.Loaded = value
 	case "listen":

@@ -17,6 +17,7 @@ type sshdNode struct {
 	facts     sshdFound
 	hostKey   string          // public, type and base64; "": none yet
 	clientKey string          // the same of root's client key
+	asks      int             // how many of its answers are those to Ask
 	stop      engine.Decision // it takes no part; nil: it does
 }
 
@@ -37,7 +38,7 @@ func newSSHDNode(on engine.On[sshdArgs]) *sshdNode {
 		n.stop = failedStop("%s", err)
 		return n
 	}
-	n.facts = facts
+	n.facts, n.asks = facts, len(on.Args.Ask())
 	n.readKeys()
 	if n.stop == nil {
 		n.stop = n.unfit()
@@ -46,11 +47,14 @@ func newSSHDNode(on engine.On[sshdArgs]) *sshdNode {
 }
 
 func (n *sshdNode) path(answer int) engine.PathInfo {
-	if answer >= len(n.Answers) {
+	if answer >= n.asks {
 		return engine.PathInfo{}
 	}
 	return n.Answers[answer].Path
 }
+
+// further are the answers to what was asked beyond Ask.
+func (n *sshdNode) further() []engine.Answer { return n.Answers[n.asks:] }
 
 func (n *sshdNode) readKeys() {
 	n.hostKey = publicKey(n.path(sshdHostPub))
@@ -91,19 +95,14 @@ func (n *sshdNode) unfit() engine.Decision {
 	return nil
 }
 
-// unfitFiles finds a file of ours that is something else, or whose text did not come.
+// unfitFiles finds a file of ours that is something else.
 func (n *sshdNode) unfitFiles() engine.Decision {
 	for _, f := range []struct {
 		answer int
 		path   string
-		read   bool
-	}{{sshdConfig, n.files.config, false}, {sshdAuthorized, n.files.authorized, true}, {sshdKnown, rootKnownHosts, true}} {
-		switch info := n.path(f.answer); {
-		case info.Kind == engine.PathUnknown, info.Kind == engine.Absent:
-		case info.Kind != engine.Regular:
+	}{{sshdConfig, n.files.config}, {sshdAuthorized, n.files.authorized}, {sshdKnown, rootKnownHosts}} {
+		if info := n.path(f.answer); info.Kind != engine.PathUnknown && info.Kind != engine.Absent && info.Kind != engine.Regular {
 			return wrongKind(f.path, info, "a file")
-		case f.read && !info.Read:
-			return failedStop("%s cannot be read; it has %d bytes", f.path, info.Size)
 		}
 	}
 	return nil
@@ -129,11 +128,11 @@ func (n *sshdNode) needsClientKey() bool {
 func (n *sshdNode) needsHostKey() bool { return n.stop == nil && n.hostKey == "" }
 
 // decide gives the node's part: what it has to do, in order, and what it will have to do.
-func (n *sshdNode) decide(fleet sshdFleet) engine.Decision {
+func (n *sshdNode) decide(m *sshdMesh) engine.Decision {
 	if n.stop != nil {
 		return n.stop
 	}
-	changes := n.changes(fleet)
+	changes := n.changes(m)
 	results := engine.Values{"port": n.Args.Port, "config": n.files.config, "address": n.Args.address(n.Seen)}
 	if n.hostKey != "" {
 		results["host_key"] = n.hostKey
@@ -144,25 +143,25 @@ func (n *sshdNode) decide(fleet sshdFleet) engine.Decision {
 	}
 	// Foreseen changes alone wait for other nodes. Once something was done here, waiting is said by Done, which does not count while others work.
 	if len(changes) == 0 || (!acts && len(n.Past) > 0) {
-		return engine.Done{Results: results}
+		return engine.Done{Results: results, Warn: n.warnings()}
 	}
 	return engine.Act{Changes: changes, Results: results}
 }
 
-func (n *sshdNode) changes(fleet sshdFleet) []engine.Change {
+func (n *sshdNode) changes(m *sshdMesh) []engine.Change {
 	if n.missing() != "" {
-		return n.changesOnceInstalled(fleet)
+		return n.changesOnceInstalled(m)
 	}
 	out := n.folders()
 	out = append(out, n.keys()...)
 	config := n.config()
 	out = append(out, config...)
-	out = append(out, n.exchange(fleet)...)
+	out = append(out, n.exchange(m)...)
 	return append(out, n.process(len(config) > 0 || n.hostKey == "")...)
 }
 
 // changesOnceInstalled: which accounts are locked, and whether there is PAM, is seen after the package is there.
-func (n *sshdNode) changesOnceInstalled(fleet sshdFleet) []engine.Change {
+func (n *sshdNode) changesOnceInstalled(m *sshdMesh) []engine.Change {
 	full := *n
 	full.facts.SSHD, full.facts.Keygen, full.facts.SSH = "/usr/sbin/sshd", "ssh-keygen", "ssh"
 	out := []engine.Change{{
@@ -173,7 +172,7 @@ func (n *sshdNode) changesOnceInstalled(fleet sshdFleet) []engine.Change {
 	if sshdPrivsep < len(full.Answers) {
 		full.Answers[sshdPrivsep].Path = engine.PathInfo{Kind: engine.Directory, Mode: "0755", UID: "0"}
 	}
-	for _, c := range full.changes(fleet) {
+	for _, c := range full.changes(m) {
 		c.Do = nil
 		out = append(out, c)
 	}
@@ -291,4 +290,14 @@ func (n *sshdNode) configText() string {
 	}
 	b.WriteString("MaxStartups 1000\nMaxSessions 100\nUseDNS no\nPrintMotd no\nSubsystem sftp internal-sftp\n")
 	return b.String()
+}
+
+// warnings say what keeps the node's ssh from finding what is written for it.
+func (n *sshdNode) warnings() []string {
+	files := strings.Fields(n.facts.Reads)
+	if !n.Args.knowsHosts() || len(files) == 0 || slices.ContainsFunc(files, func(f string) bool { return strings.HasSuffix(f, ".ssh/known_hosts2") }) {
+		return nil
+	}
+	return []string{fmt.Sprintf("root's ssh takes host keys from %s alone (UserKnownHostsFile in its configuration), and those of the cluster are in %s: name that file there too",
+		strings.Join(files, ", "), rootKnownHosts)}
 }

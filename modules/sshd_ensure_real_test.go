@@ -88,7 +88,7 @@ func ensure(t *testing.T, nodes ...*realNode) string {
 				all[i].Answers = append(all[i].Answers, n.answer(q))
 			}
 		}
-		decisions, working := decideSSHD(all), false
+		decisions, working := decideAsking(all, nodes), false
 		for i, n := range nodes {
 			act, ok := decisions[i].(engine.Act)
 			if !ok {
@@ -123,6 +123,22 @@ func ensure(t *testing.T, nodes ...*realNode) string {
 	return ""
 }
 
+// decideAsking decides, and asks the nodes what more it takes.
+func decideAsking(all []engine.On[sshdArgs], nodes []*realNode) []engine.Decision {
+	for {
+		decisions, asked := decideSSHD(all), false
+		for i, d := range decisions {
+			more, _ := d.(engine.More)
+			for _, q := range more.Ask {
+				all[i].Answers, asked = append(all[i].Answers, nodes[i].answer(q)), true
+			}
+		}
+		if !asked {
+			return decisions
+		}
+	}
+}
+
 func (n *realNode) does(text string) engine.Answer { return n.run(engine.Shell{Text: text}) }
 
 func TestSSHDReal(t *testing.T) {
@@ -142,7 +158,7 @@ func TestSSHDReal(t *testing.T) {
 				t.Errorf("%s cannot log in on port %s: %+v", n.host, port, words(got))
 			}
 		}
-		if got := n.does("stat -c '%a %n' /root/.ssh /root/.ssh/id_ed25519 /root/.ssh/known_hosts /etc/ssh/cvsplay/authorized_keys_*").Stdout.String(); !strings.HasPrefix(got, "700 /root/.ssh\n600 /root/.ssh/id_ed25519\n600 /root/.ssh/known_hosts\n600 ") {
+		if got := n.does("stat -c '%a %n' /root/.ssh /root/.ssh/id_ed25519 /root/.ssh/known_hosts2 /etc/ssh/cvsplay/authorized_keys_*").Stdout.String(); !strings.HasPrefix(got, "700 /root/.ssh\n600 /root/.ssh/id_ed25519\n600 /root/.ssh/known_hosts2\n600 ") {
 			t.Errorf("%s", got)
 		}
 	}
@@ -184,14 +200,38 @@ func TestSSHDReal(t *testing.T) {
 			t.Errorf("%s; did %v", got, a.acted)
 		}
 	})
+	t.Run("lines of an earlier version move, a person's stay", func(t *testing.T) {
+		a.does("printf 'example.com ssh-ed25519 AAAA\n' >/root/.ssh/known_hosts; cat /root/.ssh/known_hosts2 >>/root/.ssh/known_hosts; echo '[gone]:2224 ssh-ed25519 AAAA cvsplay:gone:2224' >>/root/.ssh/known_hosts; chmod 0640 /root/.ssh/known_hosts; rm /root/.ssh/known_hosts2")
+		if got := ensure(t, a, b); got != "n1: done\nn2: done" || strings.Join(a.acted, ", ") != "write known hosts, take host keys out of known_hosts" || len(b.acted) > 0 {
+			t.Errorf("%s; did %v %v", got, a.acted, b.acted)
+		}
+		if got := read(t, a.root+"/root/.ssh/known_hosts"); got != "example.com ssh-ed25519 AAAA\n" {
+			t.Errorf("known_hosts is\n%s", got)
+		}
+		if info := lookAt(t, engine.Path{Path: a.root + "/root/.ssh/known_hosts"}); info.Mode != "0640" {
+			t.Errorf("its mode became %s", info.Mode)
+		}
+		for _, name := range []string{"localhost", "127.0.0.1"} {
+			if got := a.does("ssh -o BatchMode=yes -p 2225 root@" + name + " true"); got.Code != 0 {
+				t.Error(words(got))
+			}
+		}
+	})
+	t.Run("a configuration that leaves our file out is told", func(t *testing.T) {
+		a.does("printf 'Host local*\n  userknownhostsfile ~/.ssh/known_hosts\n' >/root/.ssh/config")
+		if got := ensure(t, a, b); !strings.HasPrefix(got, "n1: done root's ssh takes host keys from /root/.ssh/known_hosts alone") || !strings.HasSuffix(got, "\nn2: done") {
+			t.Error(got)
+		}
+		a.does("rm /root/.ssh/config")
+	})
 	t.Run("a person's lines and keys stay", func(t *testing.T) {
-		a.does("printf 'example.com ssh-ed25519 AAAA\\n# note\\n' >/root/.ssh/k; cat /root/.ssh/known_hosts >>/root/.ssh/k; printf 'last.example ssh-rsa BBBB' >>/root/.ssh/k; mv /root/.ssh/k /root/.ssh/known_hosts; chmod 0644 /root/.ssh/known_hosts; rm /root/.ssh/id_ed25519.pub")
-		before := read(t, a.root+"/root/.ssh/known_hosts")
+		a.does("printf 'example.com ssh-ed25519 AAAA\\n# note\\n' >/root/.ssh/k; cat /root/.ssh/known_hosts2 >>/root/.ssh/k; printf 'last.example ssh-rsa BBBB' >>/root/.ssh/k; mv /root/.ssh/k /root/.ssh/known_hosts2; chmod 0644 /root/.ssh/known_hosts2; rm /root/.ssh/id_ed25519.pub")
+		before := read(t, a.root+"/root/.ssh/known_hosts2")
 		if got := ensure(t, a, b); got != "n1: done\nn2: done" || strings.Join(a.acted, ", ") != "make client key" || len(b.acted) > 0 {
 			t.Errorf("%s; did %v %v", got, a.acted, b.acted)
 		}
-		if read(t, a.root+"/root/.ssh/known_hosts") != before {
-			t.Error("known_hosts was changed though nothing in it had to")
+		if read(t, a.root+"/root/.ssh/known_hosts2") != before {
+			t.Error("known_hosts2 was changed though nothing in it had to")
 		}
 	})
 	t.Run("a new host key reaches the others, beside a person's lines", func(t *testing.T) {
@@ -203,11 +243,11 @@ func TestSSHDReal(t *testing.T) {
 		if got := a.does("ssh -o BatchMode=yes -p 2225 root@localhost true"); got.Code != 0 {
 			t.Error(words(got))
 		}
-		now := read(t, a.root+"/root/.ssh/known_hosts")
+		now := read(t, a.root+"/root/.ssh/known_hosts2")
 		if !strings.HasPrefix(now, "example.com ssh-ed25519 AAAA\n# note\nlast.example ssh-rsa BBBB\n[localhost]:2224,") || strings.Contains(now, strings.Fields(old)[1]) {
-			t.Errorf("known_hosts is\n%s", now)
+			t.Errorf("known_hosts2 is\n%s", now)
 		}
-		if info := lookAt(t, engine.Path{Path: a.root + "/root/.ssh/known_hosts"}); info.Mode != "0644" {
+		if info := lookAt(t, engine.Path{Path: a.root + "/root/.ssh/known_hosts2"}); info.Mode != "0644" {
 			t.Errorf("its mode became %s", info.Mode)
 		}
 	})
@@ -242,7 +282,7 @@ func TestSSHDRealForeignListener(t *testing.T) {
 	// The host sees into both; the same configuration path in another mount namespace is not its own.
 	host := newMachine(t)
 	host.shell = []string{"nsenter", "--net", "-t", fmt.Sprint(a.pid), "/bin/sh"}
-	facts, err := readSSHDFacts(host.run(sshdQuestion(2224)))
+	facts, err := readSSHDFacts(host.run(sshdArgs{Port: 2224}.question()))
 	if err != nil || facts.OursPID != "" || !strings.Contains(facts.foreign(""), "sshd -f /etc/ssh/cvsplay/sshd_2224.conf") {
 		t.Errorf("%+v: %q, %v", facts, facts.foreign(""), err)
 	}

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,8 @@ type fakeNode struct {
 	host       string // public host key
 	client     string // public client key
 	authorized string // what the file holds behind its header
-	known      string
+	known      string // our file of host keys
+	persons    string // root's own known_hosts
 	args       sshdArgs
 	past       []engine.Outcome
 	lost       bool
@@ -44,7 +46,12 @@ func (f fakeNode) on() engine.On[sshdArgs] {
 			return pathAnswer(engine.Absent)
 		}
 		b := engine.TextBlob([]byte(text), engine.Public)
-		return given(engine.PathInfo{Kind: engine.Regular, Mode: mode, UID: "0", GID: "0", Owner: "root", Group: "root", SHA256: b.SHA256, Size: b.Size, Content: b.Text, Read: true})
+		return given(engine.PathInfo{Kind: engine.Regular, Mode: mode, UID: "0", GID: "0", Owner: "root", Group: "root", SHA256: b.SHA256, Size: b.Size})
+	}
+	read := func(text string) engine.Answer {
+		a := file(text, "0644")
+		a.Path.Content, a.Path.Read = []byte(text), true
+		return a
 	}
 	folder := func(mode string) engine.Answer {
 		return given(engine.PathInfo{Kind: engine.Directory, Mode: mode, UID: "0", GID: "0", Owner: "root", Group: "root"})
@@ -52,28 +59,67 @@ func (f fakeNode) on() engine.On[sshdArgs] {
 	config := (&sshdNode{On: engine.On[sshdArgs]{Args: f.args}, files: files}).configText()
 	sum := engine.TextBlob([]byte(config), engine.Public).SHA256
 	facts := "uid=0\nsshd=/usr/sbin/sshd\nkeygen=/usr/bin/ssh-keygen\nssh=/usr/bin/ssh\nloaded=" + sum + " " + f.host + "\nlisten=00000000 11\nheld=11 77 ours\nend\n"
+	if strings.Contains(f.persons, " cvsplay:") {
+		facts = strings.Replace(facts, "end\n", "old=yes\nend\n", 1)
+	}
 	if strings.HasPrefix(f.facts, "\n") {
 		facts = strings.Replace(facts, "end\n", f.facts[1:]+"\nend\n", 1)
 	} else if f.facts != "" {
 		facts = f.facts
 	}
 	seen.Answers = []engine.Answer{
-		shellAnswer(0, facts, ""), file(config, "0644"), file(authorizedHeader+f.authorized, "0600"), folder("0755"), folder("0755"), file(f.host, "0644"),
+		shellAnswer(0, facts, ""), file(config, "0644"), file(authorizedHeader+f.authorized, "0600"), folder("0755"), folder("0755"), read(f.host),
 	}
 	if f.args.ClusterKey || f.args.knowsHosts() {
-		seen.Answers = append(seen.Answers, folder("0700"), file(f.known, "0600"))
+		seen.Answers = append(seen.Answers, folder("0700"), file(f.known, "0600"), file(f.persons, "0644"))
 	}
 	if f.args.ClusterKey {
 		private := ""
 		if f.client != "" {
 			private = "private"
 		}
-		seen.Answers = append(seen.Answers, file(private, "0600"), file(f.client, "0644"))
+		seen.Answers = append(seen.Answers, file(private, "0600"), read(f.client))
 	}
 	if len(seen.Answers) != len(f.args.Ask()) {
 		panic("answers and questions differ")
 	}
 	return engine.On[sshdArgs]{Args: f.args, Seen: seen}
+}
+
+// decideNodes decides over nodes that answer what more they are asked. It tells how many files were read.
+func decideNodes(nodes []fakeNode) (out []engine.Decision, reads int) {
+	all := make([]engine.On[sshdArgs], len(nodes))
+	for i, f := range nodes {
+		all[i] = f.on()
+	}
+	for {
+		out = decideSSHD(all)
+		before := reads
+		for i, d := range out {
+			more, _ := d.(engine.More)
+			for _, q := range more.Ask {
+				all[i].Answers = append(all[i].Answers, nodes[i].file(q.(engine.Path)))
+				reads++
+			}
+		}
+		if reads == before {
+			return out, reads
+		}
+	}
+}
+
+// file is what one more look at a file gives.
+func (f fakeNode) file(q engine.Path) engine.Answer {
+	text := map[string]string{rootKnownHosts: f.known, personsKnownHosts: f.persons}[q.Path]
+	if text == "" {
+		text = authorizedHeader + f.authorized
+	}
+	b := engine.TextBlob([]byte(text), engine.Public)
+	info := engine.PathInfo{Kind: engine.Regular, Mode: "0600", UID: "0", GID: "0", SHA256: b.SHA256, Size: b.Size}
+	if b.Size <= q.Read {
+		info.Content, info.Read = b.Text, true
+	}
+	return given(info)
 }
 
 // saidShort is a decision without what it had and wants.
@@ -182,12 +228,9 @@ func TestSSHDDecides(t *testing.T) {
 		{"not single", []fakeNode{{name: "n1", args: sshdArgs{SkipSingle: true}, host: keyA}, {name: "n2", lost: true}}, "done\nfailed: no route"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var all []engine.On[sshdArgs]
-			for _, f := range c.nodes {
-				all = append(all, f.on())
-			}
+			decisions, _ := decideNodes(c.nodes)
 			var got []string
-			for _, d := range decideSSHD(all) {
+			for _, d := range decisions {
 				got = append(got, saidShort(d))
 			}
 			if text := strings.Join(got, "\n"); text != c.want {
@@ -198,25 +241,137 @@ func TestSSHDDecides(t *testing.T) {
 }
 
 func TestSSHDWritesWhatItWillFind(t *testing.T) {
-	person := "example.com ssh-rsa AAAA\n|1|hash|x= ssh-rsa BBBB\n# cvsplay:n9:2224\nlast ssh-rsa CCCC"
-	f := fakeNode{name: "n1", args: sshdArgs{ClusterKey: true, Names: []string{"fe80::1", "n1.example"}}, host: keyA, client: keyA, known: person}
-	on := f.on()
-	on.Answers[sshdAuthorized] = pathAnswer(engine.Absent)
-	act := decideSSHD([]engine.On[sshdArgs]{on})[0].(engine.Act)
+	const others = "example.com ssh-rsa AAAA\n|1|hash|x= ssh-rsa BBBB\n# cvsplay:n9:2224\nlast ssh-rsa CCCC"
+	const mine = "[fe80::1]:2224,[n1.example]:2224 " + keyA + " cvsplay:n1:2224\n"
+	const older = "[gone]:2224 " + keyB + " cvsplay:gone:2224\n[n7]:2300 " + keyB + " cvsplay:n7:2300\r\n"
+	f := fakeNode{name: "n1", args: sshdArgs{ClusterKey: true, Names: []string{"fe80::1", "n1.example"}}, host: keyA, client: keyA, known: others, persons: "a b c\n" + older + "last"}
+	f.authorized = "\n" // other than it has to be
+	decisions, _ := decideNodes([]fakeNode{f})
 	written := map[string]string{}
-	for _, c := range act.Changes {
+	for _, c := range decisions[0].(engine.Act).Changes {
 		w := c.Do[0].(engine.WriteFile)
 		written[w.Path] = string(w.Content.Text)
 	}
-	if got, want := written["/root/.ssh/known_hosts"], person+"\n[fe80::1]:2224,[n1.example]:2224 "+keyA+" cvsplay:n1:2224\n"; got != want {
-		t.Errorf("known_hosts\n%s\nwant\n%s", got, want)
+	for path, want := range map[string]string{
+		rootKnownHosts:                          others + "\n" + mine,
+		personsKnownHosts:                       "a b c\n[n7]:2300 " + keyB + " cvsplay:n7:2300\r\nlast\n",
+		"/etc/ssh/cvsplay/authorized_keys_2224": authorizedHeader + keyA + " cvsplay:n1\n",
+	} {
+		if written[path] != want {
+			t.Errorf("%s\n%s\nwant\n%s", path, written[path], want)
+		}
 	}
-	if got, want := written["/etc/ssh/cvsplay/authorized_keys_2224"], authorizedHeader+keyA+" cvsplay:n1\n"; got != want {
-		t.Errorf("authorized keys\n%s\nwant\n%s", got, want)
+	f.known, f.persons, f.authorized = written[rootKnownHosts], written[personsKnownHosts], keyA+" cvsplay:n1\n"
+	if decisions, _ := decideNodes([]fakeNode{f}); saidShort(decisions[0]) != "done" {
+		t.Errorf("with what it wrote it decides %s", saidShort(decisions[0]))
 	}
-	f.known, f.authorized = written["/root/.ssh/known_hosts"], keyA+" cvsplay:n1\n"
-	if got := saidShort(decideSSHD([]engine.On[sshdArgs]{f.on()})[0]); got != "done" {
-		t.Errorf("with what it wrote it decides %s", got)
+}
+
+// What does not decide is not read, and what is the same on many nodes is read on one of them.
+func TestSSHDReads(t *testing.T) {
+	const n = 50
+	fleet := func(change func(i int, f *fakeNode)) []fakeNode {
+		nodes := make([]fakeNode, n)
+		auth, known := "", ""
+		for i := range nodes {
+			name := fmt.Sprintf("n%02d", i)
+			auth += keyA + " cvsplay:" + name + "\n"
+			known += fmt.Sprintf("[%[1]s]:2224,[10.0.0.%[2]s]:2224 %[3]s cvsplay:%[1]s:2224\n", name, name[1:], keyA)
+			nodes[i] = fakeNode{name: name, args: sshdArgs{ClusterKey: true}, host: keyA, client: keyA}
+		}
+		for i := range nodes {
+			nodes[i].authorized, nodes[i].known = auth, known
+			change(i, &nodes[i])
+		}
+		return nodes
+	}
+	const other = "[x]:2300 " + keyB + " cvsplay:x:2300\n"
+	for _, c := range []struct {
+		name   string
+		change func(int, *fakeNode)
+		reads  int
+		want   string // of the first node
+	}{
+		{"all as wanted", func(int, *fakeNode) {}, 0, "done"},
+		{"a key is new", func(i int, f *fakeNode) {
+			if i == 1 {
+				f.host, f.client = keyB, keyB
+			}
+		}, 1, "act: write authorized keys, write known hosts"},
+		{"the first run", func(_ int, f *fakeNode) { f.authorized, f.known = "", "" }, 0, "act: write authorized keys, write known hosts"},
+		{"another step's lines", func(_ int, f *fakeNode) { f.known = other + f.known }, 1, "done"},
+		{"a host cannot be asked", func(i int, f *fakeNode) { f.lost = i == 1 }, 2, "done"},
+		{"lines of an earlier version, on each node beside others", func(i int, f *fakeNode) {
+			f.persons, f.known = fmt.Sprintf("h%d k\n", i)+f.known, ""
+		}, n, "act: write known hosts, take host keys out of known_hosts"},
+		{"lines of an earlier version, moved", func(i int, f *fakeNode) { f.persons = fmt.Sprintf("h%d k\n", i) }, 0, "done"},
+		{"lines of an earlier version, of another step", func(_ int, f *fakeNode) { f.persons = other }, 1, "done"},
+		{"--limit: lines of an earlier version are no new keys", func(_ int, f *fakeNode) { f.persons, f.known, f.limited = f.known, "", true }, 1,
+			"act: write known hosts, take host keys out of known_hosts"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			decisions, reads := decideNodes(fleet(c.change))
+			if got := saidShort(decisions[0]); reads != c.reads || got != c.want {
+				t.Errorf("%d files read, want %d; %s, want %s", reads, c.reads, got, c.want)
+			}
+		})
+	}
+}
+
+// Entries of a host that cannot be asked move with the others, and what its file says now counts more than what an older one did.
+func TestSSHDMovesWhatStays(t *testing.T) {
+	line := func(name, key string) string { return fmt.Sprintf("[%s]:2224 %s cvsplay:%s:2224\n", name, key, name) }
+	nodes := []fakeNode{
+		{name: "n1", args: sshdArgs{KnownHosts: new(true), Names: []string{"n1"}}, host: keyA, known: line("n3", keyB), persons: line("n1", keyA) + line("n2", keyB) + line("n3", keyA) + line("gone", keyA)},
+		{name: "n2", lost: true}, {name: "n3", lost: true},
+	}
+	decisions, _ := decideNodes(nodes)
+	act, ok := decisions[0].(engine.Act)
+	if !ok {
+		t.Fatal(saidShort(decisions[0]))
+	}
+	if got, want := string(act.Changes[0].Do[0].(engine.WriteFile).Content.Text), line("n1", keyA)+line("n2", keyB)+line("n3", keyB); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if got := string(act.Changes[1].Do[0].(engine.WriteFile).Content.Text); got != "" {
+		t.Errorf("left\n%s", got)
+	}
+}
+
+// A file that cannot be read stops its node; the others are decided without it.
+func TestSSHDUnreadable(t *testing.T) {
+	on := fakeNode{name: "n1", args: sshdArgs{KnownHosts: new(true)}, host: keyA, known: "x"}.on()
+	other := fakeNode{name: "n2", args: sshdArgs{KnownHosts: new(true)}, host: keyB}.on()
+	all := []engine.On[sshdArgs]{on, other}
+	if got := said(decideSSHD(all)[0]); got != "more 1" {
+		t.Fatal(got)
+	}
+	sum := on.Answers[sshdKnown].Path.SHA256
+	all[0].Answers = append(slices.Clone(on.Answers), given(engine.PathInfo{Kind: engine.Regular, SHA256: sum, Size: 1 << 40}))
+	out := decideSSHD(all)
+	if got := said(out[0]) + "; " + saidShort(out[1]); got != "failed: /root/.ssh/known_hosts2 cannot be read; it has 1 bytes; act: write known hosts" {
+		t.Error(got)
+	}
+	all[0].Answers = slices.Clone(on.Answers)
+	for i := range sshdFurther + 1 {
+		all[0].Answers = append(all[0].Answers, given(engine.PathInfo{Kind: engine.Regular, SHA256: fmt.Sprint(i), Read: true}))
+	}
+	if got := said(decideSSHD(all)[0]); got != "failed: /root/.ssh/known_hosts2 changes while it is looked at" {
+		t.Error(got)
+	}
+}
+
+// A configuration that keeps ssh from reading our file is told.
+func TestSSHDWarns(t *testing.T) {
+	for reads, want := range map[string]string{
+		"/root/.ssh/known_hosts /root/.ssh/known_hosts2": "done",
+		"~/.ssh/known_hosts2":                            "done",
+		"/dev/null":                                      "done root's ssh takes host keys from /dev/null alone (UserKnownHostsFile in its configuration), and those of the cluster are in /root/.ssh/known_hosts2: name that file there too",
+	} {
+		f := fakeNode{name: "n1", args: sshdArgs{KnownHosts: new(true)}, host: keyA, facts: "\nreads=" + reads, known: "[n1]:2224,[10.0.0.1]:2224 " + keyA + " cvsplay:n1:2224\n"}
+		if decisions, _ := decideNodes([]fakeNode{f}); said(decisions[0]) != want {
+			t.Errorf("%s: %s", reads, said(decisions[0]))
+		}
 	}
 }
 
@@ -295,5 +450,27 @@ func TestSSHDComplains(t *testing.T) {
 		if err := c.valid(c.value); (err == nil) != c.ok {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// What a decision over a settled fleet costs grows with the fleet, not with its square.
+func BenchmarkSSHDDecides(b *testing.B) {
+	for _, n := range []int{100, 300, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			nodes, auth, known := make([]engine.On[sshdArgs], n), "", ""
+			for i := range n {
+				auth += fmt.Sprintf("%s cvsplay:n%03d\n", keyA, i)
+				known += fmt.Sprintf("[n%03[1]d]:2224,[10.0.0.%03[1]d]:2224 %[2]s cvsplay:n%03[1]d:2224\n", i, keyA)
+			}
+			for i := range n {
+				nodes[i] = fakeNode{name: fmt.Sprintf("n%03d", i), args: sshdArgs{ClusterKey: true}, host: keyA, client: keyA, authorized: auth, known: known}.on()
+			}
+			b.ResetTimer()
+			for range b.N {
+				if got := said(decideSSHD(nodes)[n-1]); got != "done" {
+					b.Fatal(got)
+				}
+			}
+		})
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aymanbagabas/go-udiff"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"cvsplay/engine"
@@ -62,7 +63,7 @@ func TestPlaybooks(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else if got != want {
-				t.Errorf("the transcript is\n%s\nwant\n%s\n(go test -update rewrites it)", got, want)
+				t.Errorf("the transcript is another one (go test -update rewrites it):\n%s", udiff.Unified("want", "got", want, got))
 			}
 		})
 	}
@@ -170,7 +171,7 @@ func (f fleet) oneRun(playbook, how string, given []string) string {
 	}
 	vars, diags := eval.Variables(pb.Variables, options, functions)
 	if diags.HasErrors() {
-		return "  refused before any host is contacted: " + strings.Join(strings.Fields(diags.Errs()[0].Error()), " ") + "\n"
+		return "  refused before any host is contacted: " + strings.Join(strings.Fields(steady(diags.Errs()[0].Error())), " ") + "\n"
 	}
 	plan, diags := engine.NewPlan(pb, engine.PlanOptions{Modules: modules.All(), Inventory: inv, Vars: vars, Functions: functions, Check: check, RunID: "r1"})
 	if diags.HasErrors() {
@@ -268,10 +269,10 @@ func (s *transcript) String() string {
 	return out.String()
 }
 
-// volatile is what differs from time to time: ports of the lab, and checksums of what it packs.
-var volatile = regexp.MustCompile(`(127\.0\.0\.1:)[0-9]+|[0-9a-f]{64}`)
+// volatile is what differs from time to time: ports of the lab, checksums of what it packs, ids of containers, and places in a playbook.
+var volatile = regexp.MustCompile(`(127\.0\.0\.1:)[0-9]+|\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b|(\.hcl:)[0-9]+,[0-9-]+`)
 
-func steady(s string) string { return volatile.ReplaceAllString(s, "${1}N") }
+func steady(s string) string { return volatile.ReplaceAllString(s, "${1}${2}N") }
 
 func (s *transcript) step(out *strings.Builder, step string) {
 	type way struct{ key, status, words string }
@@ -351,6 +352,9 @@ func byValue(rows map[string]any) []string {
 		case map[string]any:
 			text = strings.Join(byValue(row), "; ")
 		case float64: // seconds
+			text = "N"
+		}
+		if name == "slowest_on" {
 			text = "N"
 		}
 		same[text] = append(same[text], name)

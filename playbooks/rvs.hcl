@@ -58,6 +58,12 @@ variable "registry_password" {
   sensitive   = true
 }
 
+variable "registry_insecure" {
+  type        = bool
+  description = "The registry speaks plain HTTP."
+  default     = false
+}
+
 variable "ssh_port" {
   type        = number
   description = "Port of the sshd inside the container, through which the nodes reach each other."
@@ -102,93 +108,7 @@ locals {
   in_container = var.target == "container"
   has_levels   = "1.3.0" # from this version on RVS knows levels
   verdicts     = { ok = "pass", failed = "fail", skipped = "skipped" }
-
-  # The tests: their configuration, how long they may take, whether they need root, and the output lines that fail them. In a heredoc a
-  # backslash is only a backslash: patterns read as everywhere else.
-  tests = {
-    level = {
-      file    = null # rvs -r LEVEL
-      root    = true
-      timeout = "4h"
-      fail    = <<-EOT
-        met:\s*FALSE
-        pass:\s*FALSE
-        \[ERROR\s*\]
-        \bFAIL\b
-        ERROR:
-        peqt false
-        RVS-ERROR
-        Missing packages\s*:\s*[1-9]\d*
-        Version mismatch packages\s*:\s*[1-9]\d*
-      EOT
-    }
-    mem = {
-      file    = "mem.conf"
-      root    = false
-      timeout = "150m"
-      fail    = <<-EOT
-        \bFAIL\b
-        \[ERROR\s*\]
-        RVS-ERROR
-      EOT
-    }
-    gst_single = {
-      file    = "gst_single.conf"
-      root    = false
-      timeout = "150m"
-      fail    = <<-EOT
-        met:\s*FALSE
-        RVS-ERROR
-      EOT
-    }
-    iet_stress = {
-      file    = "iet_stress.conf"
-      root    = false
-      timeout = "60m"
-      fail    = <<-EOT
-        pass:\s*FALSE
-        RVS-ERROR
-      EOT
-    }
-    pebb_single = {
-      file    = "pebb_single.conf"
-      root    = false
-      timeout = "60m"
-      fail    = <<-EOT
-        \[ERROR\s*\]
-        RVS-ERROR
-      EOT
-    }
-    pbqt_single = {
-      file    = "pbqt_single.conf"
-      root    = false
-      timeout = "60m"
-      fail    = <<-EOT
-        \bFAIL\b
-        ERROR:
-        RVS-ERROR
-      EOT
-    }
-    peqt_single = {
-      file    = "peqt_single.conf"
-      root    = true
-      timeout = "60m"
-      fail    = <<-EOT
-        peqt false
-        \[ERROR\s*\]
-        RVS-ERROR
-      EOT
-    }
-    babel_stream = {
-      file    = "babel.conf"
-      root    = false
-      timeout = "150m"
-      fail    = <<-EOT
-        \[ERROR\s*\]
-        RVS-ERROR
-      EOT
-    }
-  }
+  tests        = yamldecode(file("rvs_tests.yaml"))
 }
 
 play "rvs" {
@@ -201,6 +121,10 @@ play "rvs" {
     root  = trimspace(step.suite.stdout)
     rvs   = "${local.root}/bin/rvs"
     conf  = trimspace(step.conf.stdout)
+
+    # Older tools print the list alone.
+    gpus  = try(jsondecode(step.model.stdout).gpu_data, jsondecode(step.model.stdout), [])
+    model = try(local.gpus[0].asic.market_name, null)
 
     # RVS from a tarball does not find its libraries by itself.
     rvs_env = endswith(local.root, "/extras-7") ? { LD_LIBRARY_PATH = "${local.root}/lib:${local.rocm}/lib:${local.rocm}/lib/llvm/lib" } : {}
@@ -223,6 +147,7 @@ play "rvs" {
     when     = local.in_container
     run_once = true
     image    = var.image
+    insecure = var.registry_insecure
     username = var.registry_username
     password = var.registry_password
   }
@@ -322,13 +247,18 @@ play "rvs" {
     EOT
   }
 
+  check "model_known" {
+    condition     = local.model != null
+    error_message = "amd-smi tells no model: ${trimspace(step.model.stdout)}"
+  }
+
   step "exec_script" "conf" {
     description = "Find the configuration for that model; where there is none, the one for all models serves"
     inside      = local.place
     read_only   = true
     args = [
       "${local.root}/share/rocm-validation-suite/conf",
-      replace(trimprefix(jsondecode(step.model.stdout).gpu_data[0].asic.market_name, "AMD Instinct "), " ", ""),
+      replace(trimprefix(local.model, "AMD Instinct "), " ", ""),
     ]
     script = <<-EOT
       if [ -d "$1/$2" ]; then echo "$1/$2"; else echo "$1"; fi
@@ -365,10 +295,23 @@ output "rvs" {
 }
 
 output "rvs_seconds" {
-  description = "How long each test took, on the fastest and on the slowest node"
+  description = "How long each test took on each node"
+  value = { for node, h in play.rvs.hosts : node => {
+    for test in keys(local.tests) : test => ceil(h.step.test[test].duration) if can(ceil(h.step.test[test].duration))
+  } if !run.check && anytrue([for test in keys(local.tests) : can(ceil(h.step.test[test].duration))]) }
+}
+
+output "rvs_range" {
+  description = "How long each test took on the fastest and on the slowest node, and which that is"
   value = { for test, took in {
-    for test in keys(local.tests) : test => [for h in play.rvs.hosts : ceil(h.step.test[test].duration) if can(ceil(h.step.test[test].duration))]
-  } : test => { fastest = min(took...), slowest = max(took...) } if !run.check && length(took) > 0 }
+    for test in keys(local.tests) : test => {
+      for node, h in play.rvs.hosts : node => ceil(h.step.test[test].duration) if can(ceil(h.step.test[test].duration))
+    }
+    } : test => {
+    fastest    = min(values(took)...)
+    slowest    = max(values(took)...)
+    slowest_on = fold({ for node, seconds in took : tostring(seconds) => node... }[tostring(max(values(took)...))])
+  } if !run.check && length(took) > 0 }
 }
 
 output "rvs_skipped" {

@@ -18,13 +18,15 @@ import (
 type switchboard struct {
 	inv  *inventory.Inventory
 	pool *ssh.Pool
+	run  string // its id: the shells on all hosts carry it
 
 	mu      sync.Mutex
 	dialers map[string]remote.Dialer
 }
 
-func newSwitchboard(inv *inventory.Inventory, hostKeys ssh.HostKeyPolicy) *switchboard {
-	return &switchboard{inv: inv, pool: ssh.NewPool(ssh.Options{HostKeys: hostKeys}), dialers: map[string]remote.Dialer{}}
+func newSwitchboard(inv *inventory.Inventory, hostKeys ssh.HostKeyPolicy, run string) *switchboard {
+	options := ssh.Options{HostKeys: hostKeys, Shell: shell.Options{Run: run}}
+	return &switchboard{inv: inv, pool: ssh.NewPool(options), run: run, dialers: map[string]remote.Dialer{}}
 }
 
 func (s *switchboard) dial(ctx context.Context, h *inventory.Host) (remote.Conn, error) {
@@ -50,7 +52,7 @@ func (s *switchboard) dialer(h *inventory.Host) (remote.Dialer, error) {
 
 func (s *switchboard) newDialer(h *inventory.Host) (remote.Dialer, error) {
 	if h.Connection == inventory.ViaLocal {
-		return local.New(becomeOf(h), shell.Options{}), nil
+		return local.New(becomeOf(h), shell.Options{Run: s.run}), nil
 	}
 	t, err := s.target(h)
 	if err != nil {

@@ -144,7 +144,7 @@ func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string
 	if err != nil {
 		return err
 	}
-	board := newSwitchboard(l.inv, policy)
+	board := newSwitchboard(l.inv, policy, l.runID)
 	defer board.close()
 	ctx, interrupt, restore := a.interrupts(ctx, sinks)
 	defer restore()
@@ -154,8 +154,8 @@ func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string
 	}
 	changes := &changeWatch{}
 	code := l.plan.Run(ctx, engine.RunOptions{
-		Sinks: append(eventSinks(sinks), changes), Dial: board.dial, Registry: &engine.Registry{Transport: l.inv.Registry}, Redactor: guard,
-		Files: l.files, Version: version, Check: f.check, Diff: f.diff, Keep: f.keep, Parallel: f.parallel,
+		Sinks: append(eventSinks(sinks), changes), Dial: board.dial, Registry: &engine.Registry{Transport: l.inv.Registry}, Memory: a.memory(), Redactor: guard,
+		Files: l.files, Version: version, By: operator(), Check: f.check, Diff: f.diff, Keep: f.keep, Parallel: f.parallel,
 		Limit: f.limit, Hosts: hosts, Limited: f.limit != "", Tags: f.tags, Interrupt: interrupt, Now: time.Now, Artifact: a.artifacts(l.runID),
 	})
 	if code == 0 && f.detailed && changes.any {
@@ -193,20 +193,37 @@ func (a *app) artifacts(runID string) func(host, path string) (io.WriteCloser, e
 		if !filepath.IsLocal(path) || !filepath.IsLocal(host) {
 			return nil, fmt.Errorf("artifact %q has to be a path inside of the run's folder", path)
 		}
-		state, ok := a.lookup("XDG_STATE_HOME")
-		if !ok || state == "" {
-			home, err := os.UserHomeDir()
-			if err != nil {
-				return nil, err
-			}
-			state = filepath.Join(home, ".local", "state")
+		state, err := a.stateFolder()
+		if err != nil {
+			return nil, err
 		}
-		file := filepath.Join(state, "cvsplay", "runs", runID, host, path)
+		file := filepath.Join(state, "runs", runID, host, path)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			return nil, err
 		}
 		return os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	}
+}
+
+// stateFolder is where runs leave what outlives them.
+func (a *app) stateFolder() (string, error) {
+	if state, ok := a.lookup("XDG_STATE_HOME"); ok && state != "" {
+		return filepath.Join(state, "cvsplay"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, ".local", "state", "cvsplay"), nil
+}
+
+// memory is what this controller remembers from run to run; nil where it has no place for it.
+func (a *app) memory() engine.Memory {
+	state, err := a.stateFolder()
+	if err != nil {
+		return nil
+	}
+	return engine.NewFileMemory(filepath.Join(state, "memory.json"))
 }
 
 // interrupts makes Ctrl-C and SIGTERM mean: once, start nothing more; twice, kill what runs on the hosts; three times, exit now.

@@ -126,8 +126,27 @@ func (e *ContainerEngine) running() bool {
 	return e.up && e.daemon.alive()
 }
 
-// store keeps an image. The caller holds mu, or is alone.
-func (e *ContainerEngine) store(img *labImage) { e.images[img.id] = img }
+// store keeps an image, and gives the one that is kept: an image that came from two registries is one image. The caller holds mu, or is alone.
+func (e *ContainerEngine) store(img *labImage) *labImage {
+	if have := e.images[img.id]; have != nil {
+		return have
+	}
+	e.images[img.id] = img
+	return img
+}
+
+func (e *ContainerEngine) keep(img *labImage) *labImage {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.store(img)
+}
+
+// tagged is the image that a name and tag stand for; nil if none.
+func (e *ContainerEngine) tagged(ref imageRef) *labImage {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.tags[ref.repository()+":"+ref.tag]
+}
 
 // pull gets an image from the registry of its domain.
 func (e *ContainerEngine) pull(ref imageRef) (*labImage, error) {
@@ -142,13 +161,14 @@ func (e *ContainerEngine) pull(ref imageRef) (*labImage, error) {
 	if img == nil {
 		return nil, e.unknownImage(lib, ref)
 	}
+	index := img.index
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.store(img)
-	e.digests[ref.repository()+"@"+img.index] = img
+	img = e.store(img)
+	e.digests[ref.repository()+"@"+index] = img
 	if ref.digest == "" {
 		e.tags[ref.repository()+":"+ref.tag] = img
-	} else if ref.digest != img.index {
+	} else if ref.digest != index {
 		e.digests[ref.repository()+"@"+ref.digest] = img
 	}
 	return img, nil

@@ -1,19 +1,14 @@
 package lab
 
 import (
-	"archive/tar"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/spf13/pflag"
 )
 
@@ -164,41 +159,46 @@ func (d *dockerCLI) rmi(f *pflag.FlagSet) func([]string) error {
 	}
 }
 
-// save writes an archive as docker save does: a real one, of the little that lab images consist of.
+// save writes an archive of images, into a file or onto standard output.
 func (d *dockerCLI) save(f *pflag.FlagSet) func([]string) error {
 	output := f.StringP("output", "o", "", "")
 	return func(args []string) error {
 		if err := needArgs(args, 1, -1); err != nil {
 			return err
 		}
-		if *output == "" {
-			return usageError("the lab saves into a file only: use --output")
-		}
-		images := map[name.Reference]v1.Image{}
-		for _, a := range args {
-			img := d.engine.local(a)
+		a := &imageArchive{layout: true}
+		for _, s := range args {
+			img := d.engine.local(s)
 			if img == nil {
-				return daemonError("No such image: " + a)
+				return daemonError("No such image: " + s)
 			}
-			ref, err := parseImageRef(a)
-			if err != nil {
-				return err
-			}
-			tag, err := name.NewTag(ref.familiar() + ":" + ref.tag)
-			if err != nil {
-				return err
-			}
-			images[tag] = img.image
+			a.add(img, d.savedAs(img, s))
 		}
-		var b bytes.Buffer
-		if err := tarball.MultiRefWrite(images, &b); err != nil {
+		data, err := a.bytes()
+		if err != nil {
 			return err
 		}
-		if err := d.p.WriteFile(*output, b.Bytes(), 0o600); err != nil {
+		if *output == "" {
+			_, err = d.p.Stdout().Write(data)
+			return err
+		}
+		if info, err := d.p.view().stat(path.Dir(*output), true); err != nil || !info.IsDir() {
+			return fmt.Errorf("failed to save image: invalid output path: stat %s: no such file or directory", path.Dir(*output))
+		}
+		if err := d.p.WriteFile(*output, data, 0o600); err != nil {
 			return fmt.Errorf("open %s: %s", *output, strings.ToLower(strerror(err)))
 		}
 		return nil
 	}
+}
+
+// savedAs is the name under which an image goes into an archive: none where it was asked for by its id or digest.
+func (d *dockerCLI) savedAs(img *labImage, s string) string {
+	ref, err := parseImageRef(s)
+	if err != nil || ref.digest != "" || d.engine.tagged(ref) != img {
+		return ""
+	}
+	return ref.familiar() + ":" + ref.tag
 }
 
 func (d *dockerCLI) load(f *pflag.FlagSet) func([]string) error {
@@ -208,70 +208,65 @@ func (d *dockerCLI) load(f *pflag.FlagSet) func([]string) error {
 		if err := needArgs(args, 0, 0); err != nil {
 			return err
 		}
-		var data []byte
-		var err error
-		if *input != "" {
-			if data, err = d.p.ReadFile(*input); err != nil {
-				return fmt.Errorf("open %s: %s", *input, strings.ToLower(strerror(err)))
-			}
-		} else if data, err = io.ReadAll(d.p.Stdin()); err != nil {
-			return err
+		data, err := d.archiveFrom(*input)
+		if err == nil {
+			data, err = gunzip(data)
 		}
-		return d.loadArchive(data, *quiet)
+		if err == nil {
+			err = d.loadArchive(data)
+		}
+		_ = quiet // it silences the progress, of which the lab tells nothing
+		switch {
+		case errors.Is(err, errCut), errors.Is(err, errNoArchive):
+			return fmt.Errorf("Error processing tar file(exit status 1): %w", err) // docker's own words
+		case errors.Is(err, errNoManifest):
+			return errors.New("open " + dockerStore + "/tmp/docker-import-1/repositories: no such file or directory")
+		}
+		return err
 	}
 }
 
-// loadArchive takes in what an archive names. Only the catalogue's images can run in the lab, so an archive may hold no other.
-func (d *dockerCLI) loadArchive(data []byte, quiet bool) error {
-	manifest, err := archiveManifest(data)
-	if err != nil {
-		return err
+// archiveFrom reads an archive from a file, or from standard input.
+func (d *dockerCLI) archiveFrom(input string) ([]byte, error) {
+	if input == "" {
+		return io.ReadAll(d.p.Stdin())
 	}
+	data, err := d.p.ReadFile(input)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %s", input, strings.ToLower(strerror(err)))
+	}
+	return data, nil
+}
+
+// loadArchive takes in what an archive holds.
+func (d *dockerCLI) loadArchive(data []byte) error {
 	lib, err := d.engine.host.lab.library()
 	if err != nil {
 		return err
 	}
-	for _, m := range manifest {
-		img := lib.byID("sha256:" + strings.TrimPrefix(strings.TrimSuffix(m.Config, ".json"), "sha256:"))
-		if img == nil {
-			return fmt.Errorf("the archive holds an image that is not of the lab's catalogue: %s", m.Config)
-		}
-		d.engine.mu.Lock()
-		d.engine.store(img)
-		d.engine.mu.Unlock()
+	list, err := lib.readArchive(data)
+	if err != nil {
+		return err
+	}
+	if err := d.engine.host.faults.guard(dockerStore+"/image", true); err != nil {
+		return fmt.Errorf("Error processing tar file(exit status 1): write /layer.tar: %s", strings.ToLower(strerror(err))) // docker's own words
+	}
+	for _, m := range list {
+		img := d.engine.keep(m.image)
 		for _, t := range m.RepoTags {
 			ref, err := parseImageRef(t)
 			if err != nil {
 				return err
 			}
-			d.engine.tag(img, ref)
-			if !quiet {
-				fmt.Fprintf(d.p.Stdout(), "Loaded image: %s:%s\n", ref.familiar(), ref.tag)
+			if other := d.engine.tagged(ref); other != nil && other != img {
+				fmt.Fprintf(d.p.Stdout(), "The image %s:%s already exists, renaming the old one with ID %s to empty string\n", ref.familiar(), ref.tag, other.id)
 			}
+			d.engine.tag(img, ref)
+			fmt.Fprintf(d.p.Stdout(), "Loaded image: %s:%s\n", ref.familiar(), ref.tag)
+		}
+		if len(m.RepoTags) == 0 {
+			fmt.Fprintf(d.p.Stdout(), "Loaded image ID: %s\n", img.id)
 		}
 	}
 	return nil
-}
-
-type archivedImage struct {
-	Config   string
-	RepoTags []string
-}
-
-func archiveManifest(data []byte) ([]archivedImage, error) {
-	r := tar.NewReader(bytes.NewReader(data))
-	for {
-		h, err := r.Next()
-		if err != nil {
-			return nil, errors.New("invalid tar header: no manifest.json in the archive")
-		}
-		if h.Name != "manifest.json" {
-			continue
-		}
-		var list []archivedImage
-		if err := json.NewDecoder(r).Decode(&list); err != nil {
-			return nil, fmt.Errorf("invalid manifest.json: %w", err)
-		}
-		return list, nil
-	}
 }

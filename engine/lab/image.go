@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// A catalogueImage is an image that the lab's registry serves. What a registry and a runtime tell of it is real: manifests, digests and layers are
+// A catalogueImage is an image that the lab's registries serve. What a registry and a runtime tell of it is real: manifests, digests and layers are
 // those of the small archive it consists of. What a container sees is its tree, which the archive only hints at.
 type catalogueImage struct {
 	Repository string   // docker.io/rocm/cvs
@@ -28,31 +28,65 @@ type catalogueImage struct {
 	Files      map[string]string
 	Env        []string
 	Command    []string
+	Platforms  []v1.Platform    // nil: amd64 and arm64
+	Plain      bool             // one manifest, not in an index
+	Health     *v1.HealthConfig // nil: none
+	Schema1    types.MediaType  // a manifest of this old kind and nothing else, which no runtime takes
 }
+
+// PrivateRegistry is a registry of the lab that lets nobody in but RegistryUser with RegistryPassword. DownRegistry is one that does not run: its machine
+// refuses connections.
+const (
+	PrivateRegistry  = "private.lab.example.com"
+	DownRegistry     = "down.lab.example.com"
+	RegistryUser     = "cvs"
+	RegistryPassword = "open sesame"
+)
 
 // catalogueImages are all images there are. Several tags of one entry name the same bytes.
 func catalogueImages() []catalogueImage {
 	ubuntu := "Ubuntu 22.04.5 LTS"
-	rocm := func(version string, tags ...string) catalogueImage {
+	rocm := func(repository, version string, tags ...string) catalogueImage {
 		return catalogueImage{
-			Repository: "docker.io/rocm/cvs", Tags: tags, System: ubuntu,
+			Repository: repository, Tags: tags, System: ubuntu,
 			Packages: []string{"rocm-core", "amd-smi-lib", "curl"},
 			Files:    map[string]string{"/opt/rocm/.info/version": version + "\n"},
 			Env:      []string{"PATH=/opt/rocm/bin:" + defaultPath, "ROCM_VERSION=" + version},
 			Command:  []string{"/bin/sh"},
 		}
 	}
+	variant := func(tag string, change func(*catalogueImage)) catalogueImage {
+		c := rocm("docker.io/rocm/test", "7.0.2-"+tag, tag)
+		change(&c)
+		return c
+	}
+	checked := func(tag string, h v1.HealthConfig) catalogueImage {
+		return variant(tag, func(c *catalogueImage) { c.Health = &h })
+	}
 	return []catalogueImage{
-		rocm("7.0.2", "7.0.2", "latest"),
-		rocm("6.4.3", "6.4.3"),
-		rocm("6.4.3-odd", "odd"),
+		rocm("docker.io/rocm/cvs", "7.0.2", "7.0.2", "latest"),
+		rocm("docker.io/rocm/cvs", "6.4.3", "6.4.3"),
+		rocm("docker.io/rocm/cvs", "6.4.3-odd", "odd"),
 		{Repository: "docker.io/library/ubuntu", Tags: []string{"22.04", "latest"}, System: ubuntu, Env: []string{"PATH=" + defaultPath}, Command: []string{"/bin/sh"}},
 		{Repository: "docker.io/library/debian", Tags: []string{"12", "bookworm", "latest"}, System: "Debian GNU/Linux 12 (bookworm)",
 			Env: []string{"PATH=" + defaultPath}, Command: []string{"/bin/sh"}},
+		rocm(PrivateRegistry+"/rocm/cvs", "7.0.2", "7.0.2", "latest"),
+
+		// What tests need: one architecture only, in an index and without one; manifests as they were of old; health checks.
+		variant("amd64", func(c *catalogueImage) { c.Platforms = platforms[:1] }),
+		variant("plain", func(c *catalogueImage) { c.Platforms, c.Plain = platforms[:1], true }),
+		variant("schema1", func(c *catalogueImage) { c.Schema1 = types.DockerManifestSchema1 }),
+		variant("schema1-signed", func(c *catalogueImage) { c.Schema1 = types.DockerManifestSchema1Signed }),
+		checked("healthy", v1.HealthConfig{Test: []string{"CMD-SHELL", healthyAtThird}, Interval: 50 * time.Millisecond, Timeout: 10 * time.Second, StartPeriod: time.Minute, Retries: 3}),
+		checked("unhealthy", v1.HealthConfig{Test: []string{"CMD-SHELL", "echo 'the fabric is down'; exit 1"}, Interval: 50 * time.Millisecond, Timeout: 10 * time.Second, Retries: 3}),
+		checked("starting", v1.HealthConfig{Test: []string{"CMD", "false"}, Interval: 50 * time.Millisecond, Timeout: 10 * time.Second, StartPeriod: 24 * time.Hour, Retries: 3}),
 	}
 }
 
-// platforms are those of every catalogue image.
+// healthyAtThird is a health check that finds a reason to complain twice.
+const healthyAtThird = `n=$(($(cat /run/checks 2>/dev/null || echo 0)+1)); echo $n >/run/checks; echo "check $n"; [ $n -ge 3 ]`
+
+// platforms are those of most catalogue images.
 var platforms = []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64", Variant: "v8"}}
 
 // An imageLibrary holds the images of a lab: made when first used, shared by its hosts.
@@ -60,7 +94,7 @@ type imageLibrary struct {
 	once   sync.Once
 	err    error
 	images []*labImage
-	index  map[string]v1.ImageIndex // by entry: NAME:TAG of its first tag
+	index  map[string]v1.ImageIndex // by entry: NAME:TAG of its first tag; none of those that are not in an index
 }
 
 // A labImage is a catalogue image for one platform.
@@ -97,15 +131,24 @@ func (l *Lab) library() (*imageLibrary, error) {
 }
 
 func (lib *imageLibrary) add(entry catalogueImage) error {
-	index := mutate.IndexMediaType(v1.ImageIndex(empty.Index), types.OCIImageIndex)
+	kind := types.OCIImageIndex
+	if entry.Health != nil {
+		kind = types.DockerManifestList
+	}
+	index := mutate.IndexMediaType(v1.ImageIndex(empty.Index), kind)
 	var list []*labImage
-	for _, p := range platforms {
+	for _, p := range entry.platforms() {
 		img, err := entry.build(p)
 		if err != nil {
 			return fmt.Errorf("image %s: %w", entry.Repository, err)
 		}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img.image, Descriptor: v1.Descriptor{Platform: &p}})
+		img.index = img.digest
 		list = append(list, img)
+	}
+	lib.images = append(lib.images, list...)
+	if entry.Plain || entry.Schema1 != "" {
+		return nil
 	}
 	digest, err := index.Digest()
 	if err != nil {
@@ -114,9 +157,24 @@ func (lib *imageLibrary) add(entry catalogueImage) error {
 	for _, img := range list {
 		img.index = digest.String()
 	}
-	lib.images = append(lib.images, list...)
 	lib.index[entry.Repository+":"+entry.Tags[0]] = index
 	return nil
+}
+
+func (entry catalogueImage) platforms() []v1.Platform {
+	if entry.Platforms != nil {
+		return entry.Platforms
+	}
+	return platforms
+}
+
+// mediaTypes are those of the image's manifest, configuration and layers. Only Docker's own format has health checks for podman too; and in an OCI manifest
+// podman takes nothing of Docker's.
+func (entry catalogueImage) mediaTypes() (manifest, config, layer types.MediaType) {
+	if entry.Health != nil {
+		return types.DockerManifestSchema2, types.DockerConfigJSON, types.DockerLayer
+	}
+	return types.OCIManifestSchema1, types.OCIConfigJSON, types.OCILayer
 }
 
 // build makes the image for one platform.
@@ -125,11 +183,12 @@ func (entry catalogueImage) build(p v1.Platform) (*labImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive)), nil })
+	ofManifest, ofConfig, ofLayer := entry.mediaTypes()
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive)), nil }, tarball.WithMediaType(ofLayer))
 	if err != nil {
 		return nil, err
 	}
-	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), layer)
+	img, err := mutate.AppendLayers(mutate.ConfigMediaType(mutate.MediaType(empty.Image, ofManifest), ofConfig), layer)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +198,7 @@ func (entry catalogueImage) build(p v1.Platform) (*labImage, error) {
 	}
 	config = config.DeepCopy()
 	config.OS, config.Architecture, config.Variant, config.Created = p.OS, p.Architecture, p.Variant, v1.Time{Time: made}
-	config.Config = v1.Config{Env: entry.Env, Cmd: entry.Command}
+	config.Config = v1.Config{Env: entry.Env, Cmd: entry.Command, Healthcheck: entry.Health}
 	if img, err = mutate.ConfigFile(img, config); err != nil {
 		return nil, err
 	}
@@ -188,7 +247,7 @@ func osRelease(system string) string {
 }
 
 // hostPrograms are those that images do not have: they belong to a machine.
-var hostPrograms = []string{"sudo", "su", "reboot", "shutdown", "poweroff", "systemctl", "modprobe", "lsmod", "docker"}
+var hostPrograms = []string{"sudo", "su", "reboot", "shutdown", "poweroff", "systemctl", "modprobe", "lsmod"}
 
 // root is the image's file system: frozen, for clones.
 func (img *labImage) root(l *Lab) (*FS, error) {

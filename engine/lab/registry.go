@@ -9,15 +9,18 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // A labRegistry serves the catalogue's images by the distribution protocol: to the controller without a socket, and to whoever likes on
@@ -52,13 +55,9 @@ func (l *Lab) fillRegistries() (map[string]http.Handler, error) {
 		if domains[domain] == nil {
 			domains[domain] = registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 		}
+		to := handlerTransport{domains[domain]}
 		for _, tag := range entry.Tags {
-			ref, err := name.NewTag("registry.invalid/"+path+":"+tag, name.Insecure)
-			if err != nil {
-				return nil, err
-			}
-			to := handlerTransport{domains[domain]}
-			if err := remote.WriteIndex(ref, lib.index[entry.Repository+":"+entry.Tags[0]], remote.WithTransport(to)); err != nil {
+			if err := lib.publish(entry, path+":"+tag, to); err != nil {
 				return nil, err
 			}
 		}
@@ -66,7 +65,70 @@ func (l *Lab) fillRegistries() (map[string]http.Handler, error) {
 	for _, alias := range dockerDomains {
 		domains[alias] = domains["docker.io"]
 	}
+	domains[PrivateRegistry] = guarded{domains[PrivateRegistry]}
 	return domains, nil
+}
+
+// publish puts an entry of the catalogue into a registry.
+func (lib *imageLibrary) publish(entry catalogueImage, as string, to http.RoundTripper) error {
+	ref, err := name.NewTag("registry.invalid/"+as, name.Insecure)
+	if err != nil {
+		return err
+	}
+	switch {
+	case entry.Schema1 != "":
+		return publishSchema1(ref, entry.Schema1, to)
+	case entry.Plain:
+		return remote.Write(ref, lib.find(refOf(entry.Repository, entry.Tags[0]), entry.platforms()[0].Architecture).image, remote.WithTransport(to))
+	}
+	return remote.WriteIndex(ref, lib.index[entry.Repository+":"+entry.Tags[0]], remote.WithTransport(to))
+}
+
+func refOf(repository, tag string) imageRef {
+	domain, path, _ := strings.Cut(repository, "/")
+	return imageRef{domain: domain, path: path, tag: tag}
+}
+
+// publishSchema1 puts a manifest of the old kind: its bytes are all that anybody reads of it.
+func publishSchema1(ref name.Tag, kind types.MediaType, to http.RoundTripper) error {
+	text := fmt.Sprintf(`{"schemaVersion":1,"name":%q,"tag":%q,"architecture":"amd64","fsLayers":[],"history":[]}`, ref.RepositoryStr(), ref.TagStr())
+	req, err := http.NewRequest(http.MethodPut, "http://registry.invalid/v2/"+ref.RepositoryStr()+"/manifests/"+ref.TagStr(), strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", string(kind))
+	res, err := to.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusCreated {
+		return fmt.Errorf("%s: %s", ref, res.Status)
+	}
+	return nil
+}
+
+// guarded is a registry that wants a login.
+type guarded struct{ http.Handler }
+
+func (g guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	user, password, ok := r.BasicAuth()
+	if !ok || !letIn(PrivateRegistry, user, password) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="lab"`)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}`+"\n")
+		return
+	}
+	g.Handler.ServeHTTP(w, r)
+}
+
+// letIn tells whether a registry of the lab knows an account. Those without secrets of their own know everybody, save who has "wrong" for a password.
+func letIn(domain, user, password string) bool {
+	if domain == PrivateRegistry {
+		return user == RegistryUser && password == RegistryPassword
+	}
+	return user != "" && password != "" && password != "wrong"
 }
 
 // handlerTransport hands requests to a handler in this process.
@@ -116,6 +178,9 @@ func (t labTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if req.URL.Host == DownRegistry {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: downAddress, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	}
 	h := domains[req.URL.Host]
 	if h == nil {
 		return nil, &net.DNSError{Err: "no such host", Name: req.URL.Hostname(), IsNotFound: true}
@@ -150,6 +215,9 @@ func (l *Lab) Registry() (string, error) {
 	}
 	return *r.address.Load(), nil
 }
+
+// downAddress is where DownRegistry would listen.
+var downAddress = &net.TCPAddr{IP: net.IPv4(10, 19, 0, 1), Port: 443}
 
 // catalogued is the reference under which the catalogue has an image: on loopback, the lab's registry stands for Docker Hub.
 func (l *Lab) catalogued(ref imageRef) imageRef {

@@ -36,7 +36,7 @@ func sshCommand(_ context.Context, p *Process, argv []string) int {
 		fmt.Fprintln(p.Stderr(), "OpenSSH_9.2p1 Debian-2+deb12u3, OpenSSL 3.0.15")
 		return 0
 	}
-	for _, opt := range []string{"J", "L", "R", "D", "W", "f", "M", "O"} {
+	for _, opt := range []string{"J", "L", "R", "D", "W", "f", "M", "O", "G"} {
 		if c.has(opt) {
 			fmt.Fprintf(p.Stderr(), "ssh: option -%s is not simulated\n", opt)
 			return 255
@@ -220,8 +220,8 @@ var errHostKey = errors.New("host key")
 
 // checkHostKey compares the key of the other side with the known_hosts files, as StrictHostKeyChecking says.
 func (s *sshClient) checkHostKey(name string, key ssh.PublicKey) error {
-	files := strings.Fields(s.get("userknownhostsfile", "~/.ssh/known_hosts"))
-	all := append(slices.Clone(files), strings.Fields(s.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts"))...)
+	files := strings.Fields(s.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"))
+	all := append(slices.Clone(files), strings.Fields(s.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"))...)
 	strict := strings.ToLower(s.get("stricthostkeychecking", "ask"))
 	kind := strings.ToUpper(strings.TrimPrefix(key.Type(), "ssh-"))
 	known := false

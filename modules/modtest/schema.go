@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/gocty"
 
@@ -225,6 +228,10 @@ func (s schema) same(name string, a engine.Arg, want cty.Value, field reflect.Va
 		if got.String() != want.AsString() {
 			s.Errorf("argument %q: given %s, decoded %s", name, want.AsString(), got)
 		}
+	case engine.ImageArchive:
+		if got.Source != want.AsString() || len(got.Images) != 1 {
+			s.Errorf("argument %q: given %q, decoded %+v", name, want.AsString(), got)
+		}
 	case engine.Blob:
 		r, err := got.Open()
 		if err != nil {
@@ -270,6 +277,11 @@ func (s schema) probe(a engine.Arg) cty.Value {
 	case engine.AsSource:
 		text = filepath.Join(s.TempDir(), "source")
 		if err := os.WriteFile(text, []byte(probeContent), 0o600); err != nil {
+			s.Fatal(err)
+		}
+	case engine.AsImageArchive:
+		text = filepath.Join(s.TempDir(), "images.tar")
+		if err := tarball.WriteToFile(text, name.MustParseReference("probe:1"), empty.Image); err != nil {
 			s.Fatal(err)
 		}
 	}

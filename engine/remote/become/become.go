@@ -19,6 +19,7 @@ import (
 type Settings struct {
 	Method   string // "" and "sudo": sudo
 	Password string // of the login user, for sudo; "": none is given, and sudo must not ask
+	Run      string // id of the run that the account's shell works for; "": it carries no sign of life
 }
 
 // limit is how long becoming may take: name services and PAM modules can be slow.
@@ -73,7 +74,7 @@ func random() string {
 // opening is the one line that the login user's shell runs. It replaces itself, so nothing may follow until the new shell is there: the
 // old one would have read it.
 func (d *dialogue) opening() string {
-	hello := shell.Quote(fmt.Sprintf("echo %s''%s >&2; exec /bin/sh", d.ready[0], d.ready[1]))
+	hello := shell.Quote(fmt.Sprintf("echo %s''%s >&2; exec %s", d.ready[0], d.ready[1], shell.CommandLine(d.settings.Run)))
 	ask := "-n"
 	if d.settings.Password != "" {
 		ask = "-S -p " + d.prompt

@@ -32,7 +32,9 @@ func (d dialer) Dial(ctx context.Context) (remote.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, &remote.Unreachable{Addr: "this machine", Cause: "cancelled", Err: err}
 	}
-	return &conn{Host: shell.NewHost(starter{d.become}, d.opts)}, nil
+	b := d.become
+	b.Run = d.opts.Run
+	return &conn{Host: shell.NewHost(starter{b}, d.opts)}, nil
 }
 
 type starter struct{ become become.Settings }
@@ -43,7 +45,7 @@ func (s starter) Start(ctx context.Context, account string) (shell.Process, erro
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		dir = "/"
 	}
-	p, err := Start(ctx, dir, "/bin/sh")
+	p, err := Start(ctx, dir, shell.Command(s.become.Run)...)
 	if err != nil || account == "" || isSelf(account) {
 		return p, err
 	}

@@ -17,8 +17,8 @@ import (
 const FrameVar = "CVSPLAY_FRAME"
 
 // prelude is the first text of every session. Our own text must mean the same on every host: nothing that the environment brought
-// along may trace it, translate it, or make it start elsewhere than at home.
-const prelude = "set +xv; LC_ALL=C; export LC_ALL; unset CDPATH ENV BASH_ENV; { cd || cd /; } >/dev/null 2>&1; " + chainVar + "=; " + takeHold
+// along may trace it, translate it, or make it start elsewhere than at home; and the words of its own command line are not its arguments.
+const prelude = "set +xv; set --; LC_ALL=C; export LC_ALL; unset CDPATH ENV BASH_ENV; { cd || cd /; } >/dev/null 2>&1; " + chainVar + "=; " + takeHold
 
 // A frame is one script on its way through a session.
 //

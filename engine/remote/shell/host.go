@@ -15,6 +15,7 @@ type Options struct {
 	StartLimit time.Duration // for a shell to come up; 0: 60 s
 	KillLimit  time.Duration // for the killing of one tree, all told; 0: 20 s more than Grace
 	Leftovers  *Leftovers    // what earlier connections to the same host lost; may be nil
+	Run        string        // id of the run that the shells work for; "": they carry no sign of life
 }
 
 func (o Options) withDefaults() Options {

@@ -20,6 +20,7 @@ type conn struct {
 	pool   *Pool
 	route  route
 	become become.Settings
+	run    string // id of the run
 	host   *shell.Host
 
 	mu      sync.Mutex
@@ -32,7 +33,8 @@ type conn struct {
 const maxClients = 6
 
 func newConn(p *Pool, r route, cl *client, b become.Settings, opts shell.Options) *conn {
-	c := &conn{pool: p, route: r, become: b, clients: []*client{cl}}
+	b.Run = opts.Run
+	c := &conn{pool: p, route: r, become: b, run: opts.Run, clients: []*client{cl}}
 	c.host = shell.NewHost(c, opts)
 	return c
 }
@@ -74,7 +76,7 @@ func (c *conn) Start(ctx context.Context, account string) (shell.Process, error)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.ch.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{"exec /bin/sh"})); err != nil {
+	if _, err := p.ch.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{"exec " + shell.CommandLine(c.run)})); err != nil {
 		p.Close()
 		return nil, p.client.lost()
 	}

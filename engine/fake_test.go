@@ -28,6 +28,7 @@ type fakeHost struct {
 	name  string
 
 	mu     sync.Mutex
+	held   bool // Hold was called: no further link starts
 	state  map[string]string
 	faults []*fault
 	dead   bool     // refuses every connection
@@ -148,6 +149,12 @@ func (c *fakeConn) Upload(context.Context, string, io.Reader) error {
 	return errors.New("a fake host takes no uploads")
 }
 
+func (c *fakeConn) Hold(context.Context) {
+	c.host.mu.Lock()
+	defer c.host.mu.Unlock()
+	c.host.held = true
+}
+
 func (c *fakeConn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,12 +173,30 @@ func (c *fakeConn) Run(ctx context.Context, scripts []remote.Script) []remote.Ex
 	c.host.trips++
 	c.host.mu.Unlock()
 	exits := make([]remote.Exit, len(scripts))
+	defer func() {
+		for i, s := range scripts {
+			if s.Ended != nil {
+				s.Ended(exits[i])
+			}
+		}
+	}()
+	chain := ""
 	for i, s := range scripts {
+		if s.Link != nil && s.Link.First {
+			chain = s.Link.Chain
+		}
+		if s.Link != nil && (chain != s.Link.Chain || c.host.isHeld()) {
+			exits[i] = remote.Exit{State: remote.Withheld}
+			continue
+		}
 		if c.broken() {
 			exits[i] = remote.Exit{State: remote.NotStarted, Why: "the connection is closed", Err: errors.New("closed")}
 			continue
 		}
 		exits[i] = c.run(ctx, s)
+		if s.Link != nil && !s.Link.Any && (exits[i].State != remote.Ended || !s.Link.Want.Met(exits[i].Code, string(exits[i].Stdout.Bytes))) {
+			chain = ""
+		}
 		if exits[i].State == remote.Lost || (exits[i].State == remote.NotStarted && exits[i].Err != nil) {
 			for k := i + 1; k < len(scripts); k++ { // what was sent behind it may have run, for all that anybody knows
 				exits[k] = exits[i]
@@ -339,4 +364,10 @@ func (h *fakeHost) command(line string, stdin []byte) (code int, out, words stri
 		return 127, "", verb + ": not found\n"
 	}
 	return 0, "", ""
+}
+
+func (h *fakeHost) isHeld() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.held
 }

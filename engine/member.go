@@ -24,6 +24,7 @@ type member struct {
 	out     bool         // failed: takes no part in what follows
 	reached int          // steps that it reached
 	told    bool         // host_done was told
+	leaves  bool         // an instance of the step under way has failed: the host leaves the play once the others have run
 }
 
 // A record is what one step left on one host.

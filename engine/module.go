@@ -197,6 +197,7 @@ const (
 	Directory   PathKind = "directory"
 	Symlink     PathKind = "link"
 	OtherKind   PathKind = "other" // device, socket, pipe
+	AnyKind     PathKind = "any"   // of a Proof alone: something is there
 )
 
 // ManifestInfo is what a registry said.
@@ -279,9 +280,12 @@ type Change struct {
 	Diff string // unified diff of text, where Seen.Diff is set
 	// Do removes the difference. None: foreseen only, a later round of this step does it (check mode shows it).
 	Do []Action
-	// Then is what Ask will answer once done, where that can be told: it lets later steps of check mode be decided.
-	// One for each question of Ask, or empty.
+	// Then is what Ask will answer once done, where that can be told: it lets later steps be decided before it is done, in check mode and for
+	// steps that travel together. One for each question of Ask, or empty. What it leaves open of a path (an owner, a size) may be anything.
 	Then []Answer
+	// Proof is what Ask will answer once done, where the host can tell by it that the step is done, and nobody can tell its results: of a Shell the exit code
+	// counts alone. Not nil and empty: that its actions end with 0 is all there is to prove. Steps that follow it travel together with it.
+	Proof []Answer
 	// Again says that it may be carried out again where its outcome was lost.
 	Again bool
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"cvsplay/engine/remote"
 	"cvsplay/inventory"
@@ -20,6 +21,10 @@ type node struct {
 	gone *remote.Unreachable // why it cannot be reached; nil: not tried, or reached
 
 	hold func(context.Context) string // why nothing may be sent any more, while nothing was begun; nil: it may
+
+	chain    *chain // what was sent ahead; nil: nothing
+	chaining atomic.Bool
+	adrift   []*link // of a chain whose connection was lost
 
 	epoch  int // grows with every action begun: older answers are stale
 	finals []owed
@@ -106,16 +111,21 @@ func (n *node) exchange(ctx context.Context, scripts []remote.Script) []remote.E
 	if len(scripts) == 0 {
 		return nil
 	}
-	release, err := n.run.slot(ctx)
-	if err != nil {
-		return notStarted(len(scripts), err)
-	}
-	defer release()
 	if n.hold != nil {
 		if why := n.hold(ctx); why != "" {
 			return notStarted(len(scripts), errors.New(why))
 		}
 	}
+	return n.transmit(ctx, scripts)
+}
+
+// transmit is exchange, whatever holds the node back.
+func (n *node) transmit(ctx context.Context, scripts []remote.Script) []remote.Exit {
+	release, err := n.run.slot(ctx)
+	if err != nil {
+		return notStarted(len(scripts), err)
+	}
+	defer release()
 	conn, err := n.connect(ctx)
 	if err != nil {
 		return notStarted(len(scripts), err)

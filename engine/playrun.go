@@ -152,6 +152,8 @@ func (p *playRun) apart(ctx context.Context, steps []*Step) {
 				}
 				p.alone(ctx, m, s)
 			}
+			p.abandon(m.node)
+			p.tellAdrift(m)
 		})
 	}
 	wg.Wait()
@@ -160,7 +162,7 @@ func (p *playRun) apart(ctx context.Context, steps []*Step) {
 // alone runs one step on one host.
 func (p *playRun) alone(ctx context.Context, m *member, s *Step) {
 	m.reached++
-	if why := p.halted(ctx); why != "" {
+	if why := p.halted(ctx); why != "" && !m.node.aheadOf() {
 		p.cancel(m, s, why)
 		return
 	}
@@ -185,8 +187,14 @@ func (p *playRun) alone(ctx context.Context, m *member, s *Step) {
 		}
 		p.finish(t)
 		turns = append(turns, t)
+		m.leaves = m.leaves || t.verdict.loses()
 	}
 	p.settle(m, turns)
+}
+
+// loses tells whether a step that ended so takes its host out of the play.
+func (v *verdict) loses() bool {
+	return !v.ignored && (v.status.Bad() || v.status == event.Cancelled)
 }
 
 // dependency ends the step where one it depends on did not end well. In check mode one that would change is an input nobody knows yet.
@@ -363,7 +371,7 @@ func (p *playRun) retry(ctx context.Context, turns []*turn, attempt int) bool {
 func (p *playRun) isFirst(m *member, s *Step) bool {
 	for _, other := range p.stillIn {
 		if other.takesPart(s) {
-			return other == m
+			return other.node == m.node
 		}
 	}
 	return false
@@ -406,8 +414,12 @@ func (p *playRun) stop(why, message string) {
 		p.stopped = why
 	}
 	p.mu.Unlock()
-	if first {
-		p.run.emit(event.Event{Kind: event.Stopping, Play: p.plan.Name, Message: message})
+	if !first {
+		return
+	}
+	p.run.emit(event.Event{Kind: event.Stopping, Play: p.plan.Name, Message: message})
+	for _, m := range p.members {
+		go m.node.holdChain(context.Background())
 	}
 }
 

@@ -233,7 +233,11 @@ func (p *playRun) act(ctx context.Context, t *turn) {
 	}
 	p.started(t)
 	n.owe(t, t.next.Finally)
+	ahead := p.chain(t)
 	n.epoch++
+	if ahead != nil {
+		n.send(ctx, ahead)
+	}
 	for _, c := range t.next.Changes {
 		if len(c.Do) == 0 {
 			continue
@@ -294,7 +298,10 @@ func (p *playRun) carryOut(ctx context.Context, t *turn, c Change) (o Outcome, e
 		if i == len(c.Do)-1 && c.What == t.lastWork() {
 			next = p.forecast(t)
 		}
-		a := p.perform(ctx, t, action, next)
+		a, sent := p.fromChain(t, c, i)
+		if !sent {
+			a = p.perform(ctx, t, action, next)
+		}
 		if a.State == NotStarted && ctx.Err() == nil && !t.node().unreachable() {
 			a = p.perform(ctx, t, action, next) // over a new connection
 		}

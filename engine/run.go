@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -28,6 +29,7 @@ type RunOptions struct {
 	By       string        // who runs it, and from where: "USER@CONTROLLER"
 
 	Check    bool // ask and decide, act never
+	NoFuse   bool // every step by itself: nothing travels ahead of its step
 	Diff     bool // changes carry diffs
 	Keep     bool // leave out what is owed to the end of the run
 	Parallel int  // hosts worked on at the same time; 0: all
@@ -57,7 +59,8 @@ type run struct {
 	wanted   map[string]int // hosts that a play named before --limit
 	archives archiveReading
 
-	bad bool // something failed that belongs to no host
+	bad  bool        // something failed that belongs to no host
+	vain atomic.Bool // something was done that nobody decided
 
 	forgot sync.Once // a memory that cannot be used is told once
 
@@ -238,7 +241,7 @@ func (r *run) close() {
 
 func (r *run) done(ctx context.Context) int {
 	code := 0
-	if r.bad || r.out.tally.AnyBad() {
+	if r.bad || r.vain.Load() || r.out.tally.AnyBad() {
 		code = 1
 	}
 	if r.interrupted(ctx) {

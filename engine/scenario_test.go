@@ -148,6 +148,7 @@ func newScenarioOf(t testing.TB, file, playbook, hosts string) *scenario {
 // runOptions are the words of a line of "runs".
 type runOptions struct {
 	check, keep, diff    bool
+	noFuse               bool
 	limit                []string
 	tags, skip           []string
 	start, parallel, was string
@@ -166,6 +167,8 @@ func parseRun(t testing.TB, line string) runOptions {
 			o.keep = true
 		case "diff":
 			o.diff = true
+		case "nofuse":
+			o.noFuse = true
 		case "limit":
 			o.limit = strings.Split(value, ",")
 		case "tags":
@@ -241,7 +244,7 @@ func (s *scenario) once(t testing.TB, o runOptions) string {
 	code := plan.Run(ctx, RunOptions{
 		Sinks: []event.Sink{rec}, Dial: dial, Registry: &Registry{}, Memory: s.memory, Redactor: &eval.Redactor{}, Files: &config.Files{}, Version: "test",
 		Check: o.check, Diff: o.diff, Keep: o.keep, Parallel: parallel, Limit: strings.Join(o.limit, ","), Hosts: o.limit, Limited: o.limit != nil,
-		Tags: o.tags, Interrupt: interrupt, Now: ticking(), Artifact: s.artifact,
+		Tags: o.tags, NoFuse: o.noFuse, Interrupt: interrupt, Now: ticking(), Artifact: s.artifact,
 	})
 	s.events = rec.events
 	s.sound(t, code)

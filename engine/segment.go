@@ -264,6 +264,10 @@ type batch struct {
 	readers   []func(remote.Exit)
 	manifests []manifestAt
 	recalls   []recallAt
+
+	spots   [][]spot       // of each script, the questions that it asks
+	grouped [][]Path       // of each script that asks for paths, these
+	wants   []*remote.Want // of each script, what a chain wants of it; nil: anything
 }
 
 type manifestAt struct {
@@ -328,13 +332,13 @@ func (b *batch) shell(at spot, in inquiry, q Shell) {
 	}
 	if in.listen == nil || !isPersons(q) {
 		f := in.set.shellFrame(q, limit, nil)
-		b.scripts = append(b.scripts, f.script)
+		b.script(f.script, nil, at)
 		b.readers = append(b.readers, func(e remote.Exit) { b.put(at, f.read(e)) })
 		return
 	}
 	lines := in.listen(q)
 	f := in.set.shellFrame(q, limit, lines.write)
-	b.scripts = append(b.scripts, f.script)
+	b.script(f.script, nil, at)
 	b.readers = append(b.readers, func(e remote.Exit) {
 		a := f.read(e)
 		if err := lines.close(); err != nil && a.State == Given {
@@ -344,9 +348,13 @@ func (b *batch) shell(at spot, in inquiry, q Shell) {
 	})
 }
 
+func (b *batch) script(s remote.Script, paths []Path, at ...spot) {
+	b.scripts, b.spots, b.grouped = append(b.scripts, s), append(b.spots, at), append(b.grouped, paths)
+}
+
 func (b *batch) paths(g *pathGroup) {
 	f := g.set.pathFrame(g.paths)
-	b.scripts = append(b.scripts, f.script)
+	b.script(f.script, g.paths, g.at...)
 	b.readers = append(b.readers, func(e remote.Exit) {
 		for i, a := range pathAnswers(g.paths, f.read(e)) {
 			b.put(g.at[i], a)

@@ -98,6 +98,8 @@ func (t *turn) unreached(why string) {
 	switch {
 	case lost:
 		t.end(event.Unknown, lostWords(last)+"; it cannot be asked: "+why)
+	case t.isAdrift():
+		t.end(event.Unknown, "its action had been sent when the connection was lost, and may have been begun; the host cannot be asked: "+why)
 	case t.acted:
 		t.end(event.Unknown, "the host was lost after the step had begun to change it, and cannot be asked what is there now: "+why)
 	default:

@@ -96,7 +96,7 @@ var kernelFamily = Family{
 		{Name: "release", Type: cty.String, Doc: "`\"6.8.0-60-generic\"`."},
 		{Name: "version", Type: cty.String, Doc: "Which build of it: `\"#63-Ubuntu SMP PREEMPT_DYNAMIC …\"`."},
 		{Name: "command_line", Type: cty.String, Doc: "The whole of `/proc/cmdline`."},
-		{Name: "parameters", Type: cty.Map(cty.String), Doc: "The same by name: `host.facts.kernel.parameters[\"iommu\"]`. One without a value is `\"\"`; of several of one name it is the last."},
+		{Name: "parameters", Type: cty.Map(cty.String), Doc: "The same by name: `parameters[\"iommu\"]`. One without a value is `\"\"`; of several of one name it is the last."},
 	},
 	ask:  Shell{Text: "# facts: kernel\nuname -r && uname -v && cat /proc/cmdline\n"},
 	read: readKernel,
@@ -175,7 +175,9 @@ func readCPU(a Answer) (any, error) {
 	if err != nil || count < 1 {
 		return nil, fmt.Errorf("/proc/cpuinfo lists no processor: %s", excerpt(a.Stdout.String()))
 	}
-	return cpuFacts{Model: told(values["model"]), Vendor: told(values["vendor"]), Count: count, Cores: counted(values["cores"]), Sockets: counted(values["sockets"])}, nil
+	return cpuFacts{
+		Model: told(values["model"]), Vendor: told(values["vendor"]), Count: count, Cores: counted(values["cores"]), Sockets: counted(values["sockets"]),
+	}, nil
 }
 
 // counted is a number that a fact has, or none where the host does not tell it.

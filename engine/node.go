@@ -25,6 +25,8 @@ type node struct {
 	finals []owed
 	lost   string // why the node takes no part any more; "": it does
 
+	facts map[int]knownFact // what it told, by family
+
 	overlay map[string]Answer // check mode: what questions would be answered after the changes so far
 	would   []string          // check mode: steps that would have changed something here
 }

@@ -17,7 +17,7 @@ type inquiry struct {
 	listen func(Shell) *listener
 }
 
-// instanceKey names one instance of one step within a play.
+// instanceKey names one instance of one step within a play; without a step, a family of facts.
 type instanceKey struct {
 	step *Step
 	key  string
@@ -34,6 +34,10 @@ type heard struct {
 
 // hear remembers answers for as long as nothing is acted on. What a broken connection left open is asked again when it is needed.
 func (m *member) hear(key instanceKey, in inquiry, answers []Answer, epoch int) {
+	if key.step == nil {
+		m.node.learn(key.key, answers[0], epoch)
+		return
+	}
 	for _, a := range answers {
 		if a.State == Lost || a.State == NotStarted {
 			return
@@ -102,7 +106,7 @@ func ofController(q Question) bool {
 // the host.
 func travels(in inquiry) bool {
 	for _, q := range in.questions {
-		if ofController(q) || isPersons(q) {
+		if sh, _ := q.(Shell); ofController(q) || isPersons(q) || sh.Limit > questionLimit {
 			return false
 		}
 	}
@@ -213,7 +217,7 @@ func asksHost(qs []Question) bool {
 }
 
 // ahead finds the questions of the steps that follow, up to the first whose arguments are not known yet. Barriers and "when" delay
-// decisions, not questions; but a step that is known to be skipped asks nothing.
+// decisions, not questions; but a step that is known to be skipped asks nothing. What facts these steps read is asked with them.
 func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inquiry) {
 	var keys []instanceKey
 	var inquiries []inquiry
@@ -232,6 +236,12 @@ func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inqu
 			if _, known := m.fresh(key, in.set, in.questions); !known && goes(in) {
 				keys, inquiries = append(keys, key), append(inquiries, in)
 			}
+		}
+	}
+	facts, more := factInquiries(m.node.stale(m.upcoming()))
+	for i, in := range more {
+		if goes(in) {
+			keys, inquiries = append(keys, facts[i]), append(inquiries, in)
 		}
 	}
 	return keys, inquiries

@@ -15,7 +15,7 @@ import (
 
 // removeContainer removes containers by their ids. The words come back on its output: a decision has no memory but the outcomes.
 func removeContainer(runtime, words string, ids ...string) engine.Shell {
-	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "cat; ctr rm -f -v \"$@\" >/dev/null </dev/null\n", Args: ids, Stdin: []byte(words), Limit: 2 * time.Minute}
+	return engine.Shell{Text: engine.RuntimePrelude(runtime) + engine.RuntimeRemove(runtime) + "cat; ctr_remove \"$@\"\n", Args: ids, Stdin: []byte(words), Limit: 2 * time.Minute}
 }
 
 func startContainer(runtime, id string, limit time.Duration) engine.Shell {
@@ -110,7 +110,7 @@ func shLine(words []string, streams string) string {
 // healthQuestion waits until the container's health check has an opinion, and tells it.
 func healthQuestion(runtime, id string, wait time.Duration) engine.Shell {
 	return engine.Shell{
-		Text: engine.RuntimePrelude(runtime) + healthText, Args: []string{id, fmt.Sprint(int(wait.Seconds()))}, Limit: wait + 30*time.Second,
+		Text: engine.RuntimePrelude(runtime) + engine.RuntimeCheckHealth(runtime) + healthText, Args: []string{id, fmt.Sprint(int(wait.Seconds()))}, Limit: wait + 30*time.Second,
 	}
 }
 
@@ -119,6 +119,7 @@ while :; do
 	said=$(ctr container inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}' "$1" 2>&1 </dev/null) || said="error $said"
 	case $said in starting | unhealthy) ;; *) break ;; esac
 	[ "$left" -gt 0 ] || break
+	ctr_check_health "$1"
 	left=$((left-1))
 	sleep 1
 done

@@ -18,6 +18,7 @@ type containerFacts struct {
 	Runtime    string // docker, podman
 	Arch       string // of the host, as images name it
 	Containers []containerInspect
+	Others     []containerInspect // all of ours, where the question was for them too
 	Images     []imageInspect
 	Devices    map[int][]string // what exists of each wanted device path or glob, by its place in the question
 	Logs       []string         // the last lines of the containers that have exited
@@ -36,8 +37,12 @@ type containerInspect struct {
 		StartedAt string
 		Health    *struct{ Status string }
 	}
-	Config     containerConfig
-	HostConfig containerHostConfig
+	Config          containerConfig
+	HostConfig      containerHostConfig
+	NetworkSettings struct {
+		Networks map[string]struct{}
+	}
+	BoundingCaps []string // podman: all capabilities that it may have
 }
 
 type containerConfig struct {
@@ -48,6 +53,30 @@ type containerConfig struct {
 	Env        []string
 	Cmd        []string
 	Labels     map[string]string
+
+	// CreateCommand is podman's record of the command that made the container. Its inspect leaves settings out, or says something else.
+	CreateCommand []string
+}
+
+// said are the values that the container's own run command gave to a flag (--NAME); nil where it gave none, or there is no record of it.
+func (c containerConfig) said(flags ...string) []string {
+	words := c.CreateCommand
+	if end := len(words) - len(c.Cmd); end >= 0 && slices.Equal(words[end:], c.Cmd) {
+		words = words[:end]
+	}
+	var out []string
+	for i := 0; i < len(words); i++ {
+		flag, value, joined := strings.Cut(words[i], "=")
+		if !slices.Contains(flags, flag) {
+			continue
+		}
+		if !joined && i+1 < len(words) {
+			i++
+			value = words[i]
+		}
+		out = append(out, value)
+	}
+	return out
 }
 
 type containerHostConfig struct {
@@ -60,6 +89,8 @@ type containerHostConfig struct {
 	ShmSize       int64
 	CapAdd        []string
 	SecurityOpt   []string
+	MaskedPaths   []string // docker: empty where nothing is masked
+	ReadonlyPaths []string
 	GroupAdd      []string
 	RestartPolicy struct {
 		Name              string
@@ -81,11 +112,14 @@ type imageInspect struct {
 	Architecture string
 	Variant      string
 	Os           string
+	Created      string
+	Size         int64
+	RootFS       struct{ Layers []string }
 }
 
 // containerQuestion asks a host's runtime, in at most two commands, for the containers of these exact names with their images, for these
-// images, and which of these device paths (or globs) exist.
-func containerQuestion(runtime string, containers, images, devices []string) engine.Shell {
+// images, and which of these device paths (or globs) exist. More is text that adds lines to the answer.
+func containerQuestion(runtime string, containers, images, devices []string, more ...string) engine.Shell {
 	var b strings.Builder
 	b.WriteString(engine.RuntimePrelude(runtime))
 	b.WriteString(containerQuestionHead)
@@ -98,6 +132,7 @@ func containerQuestion(runtime string, containers, images, devices []string) eng
 	for i, d := range devices {
 		fmt.Fprintf(&b, "\tfor path in %s; do [ ! -e \"$path\" ] || printf 'device %d %%s\\n' \"$path\"; done\n", globWord(d), i)
 	}
+	b.WriteString(strings.Join(more, ""))
 	b.WriteString(containerQuestionTail)
 	return engine.Shell{Text: b.String()}
 }
@@ -157,7 +192,9 @@ func readContainerFacts(a engine.Answer) (containerFacts, error) {
 			err = addInspected(&f.Containers, afterWords(rest, 3))
 		case "image":
 			err = addInspected(&f.Images, rest)
-		case "containers", "images":
+		case "leftover":
+			err = addInspected(&f.Others, rest)
+		case "containers", "images", "leftovers":
 			err = judgeInspect(rest, said)
 			said = nil
 		case "device":
@@ -179,9 +216,11 @@ func readContainerFacts(a engine.Answer) (containerFacts, error) {
 	for i := range f.Images {
 		f.Images[i].ID = plainID(f.Images[i].ID)
 	}
-	for i := range f.Containers {
-		f.Containers[i].Name = strings.TrimPrefix(f.Containers[i].Name, "/")
-		f.Containers[i].Image = plainID(f.Containers[i].Image)
+	for _, list := range [][]containerInspect{f.Containers, f.Others} {
+		for i := range list {
+			list[i].Name = strings.TrimPrefix(list[i].Name, "/")
+			list[i].Image = plainID(list[i].Image)
+		}
 	}
 	return f, nil
 }

@@ -34,6 +34,7 @@ type HostSpec struct {
 	Files    map[string]string // put on its file system
 	RVS      string            // what `rvs --version` of the packaged RVS prints, "1.3.0" by default
 	Tests    map[string]string // outcomes of RVS's tests that are not a pass, see TestFails; by configuration, "level" for a level
+	Down     []string          // RDMA adapters whose link is down: "mlx5_0"; there is one for each accelerator
 	Lacks    []string          // libraries of the system that are not there, whatever its packages say
 }
 

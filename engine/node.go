@@ -132,8 +132,8 @@ func (n *node) exchange(ctx context.Context, scripts []remote.Script) []remote.E
 	return exits
 }
 
-// ask sends questions: harmless scripts, so that after a lost connection they are asked once more over a new one.
-func (n *node) ask(ctx context.Context, scripts []remote.Script) []remote.Exit {
+// ask sends questions: harmless scripts, so that after a lost connection they are asked once more over a new one. frames are the scripts'.
+func (n *node) ask(ctx context.Context, scripts []remote.Script, frames []frame) []remote.Exit {
 	exits := n.exchange(ctx, scripts)
 	if ctx.Err() != nil || n.unreachable() {
 		return exits
@@ -142,6 +142,7 @@ func (n *node) ask(ctx context.Context, scripts []remote.Script) []remote.Exit {
 	var retry []remote.Script
 	for i, e := range exits {
 		if e.State == remote.Lost || e.State == remote.NotStarted {
+			frames[i].renew()
 			again, retry = append(again, i), append(retry, scripts[i])
 		}
 	}

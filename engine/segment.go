@@ -259,8 +259,17 @@ func (p *playRun) exchange(ctx context.Context, n *node, inquiries []inquiry) []
 	for _, r := range b.recalls {
 		b.put(r.at, p.run.recall(r.question))
 	}
-	b.read(n.ask(ctx, b.scripts))
+	exits := n.ask(ctx, b.scripts, b.frames)
+	for i := range exits {
+		n.reap(ctx, b.frames[i], &exits[i])
+	}
+	b.read(exits)
 	wg.Wait()
+	for _, answers := range b.answers {
+		for i := range answers {
+			untorn(p.run.guard, &answers[i])
+		}
+	}
 	return b.answers
 }
 
@@ -271,7 +280,8 @@ type spot struct{ inquiry, question int }
 type batch struct {
 	answers   [][]Answer
 	scripts   []remote.Script
-	readers   []func(remote.Exit)
+	frames    []frame             // of the scripts
+	readers   []func(remote.Exit) // of their exits
 	manifests []manifestAt
 	recalls   []recallAt
 }
@@ -329,6 +339,10 @@ func newBatch(inquiries []inquiry) *batch {
 	return b
 }
 
+func (b *batch) add(f frame, read func(remote.Exit)) {
+	b.scripts, b.frames, b.readers = append(b.scripts, f.script), append(b.frames, f), append(b.readers, read)
+}
+
 func (b *batch) put(at spot, a Answer) { b.answers[at.inquiry][at.question] = a }
 
 func (b *batch) shell(at spot, in inquiry, q Shell) {
@@ -338,14 +352,13 @@ func (b *batch) shell(at spot, in inquiry, q Shell) {
 	}
 	if in.listen == nil || !isPersons(q) {
 		f := in.set.shellFrame(q, limit, nil)
-		b.scripts = append(b.scripts, f.script)
-		b.readers = append(b.readers, func(e remote.Exit) { b.put(at, f.read(e)) })
+		b.add(f, func(e remote.Exit) { b.put(at, f.read(e)) })
 		return
 	}
 	lines := in.listen(q)
 	f := in.set.shellFrame(q, limit, lines.write)
-	b.scripts = append(b.scripts, f.script)
-	b.readers = append(b.readers, func(e remote.Exit) {
+	f.again = append(f.again, lines.again)
+	b.add(f, func(e remote.Exit) {
 		a := f.read(e)
 		if err := lines.close(); err != nil && a.State == Given {
 			a.State, a.Why = Problem, err.Error()
@@ -356,8 +369,7 @@ func (b *batch) shell(at spot, in inquiry, q Shell) {
 
 func (b *batch) paths(g *pathGroup) {
 	f := g.set.pathFrame(g.paths)
-	b.scripts = append(b.scripts, f.script)
-	b.readers = append(b.readers, func(e remote.Exit) {
+	b.add(f, func(e remote.Exit) {
 		for i, a := range pathAnswers(g.paths, f.read(e)) {
 			b.put(g.at[i], a)
 		}

@@ -99,5 +99,9 @@ func (a containerArgs) images() []string {
 
 // Ask asks the runtime for everything at once.
 func (a containerArgs) Ask() []engine.Question {
-	return []engine.Question{containerQuestion(a.Runtime, []string{a.Name, a.provisional()}, a.images(), a.devicePatterns())}
+	var more []string
+	if a.Lifetime == perRun {
+		more = append(more, askForLeftovers)
+	}
+	return []engine.Question{containerQuestion(a.Runtime, []string{a.Name, a.provisional()}, a.images(), a.devicePatterns(), more...)}
 }

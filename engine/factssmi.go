@@ -89,9 +89,9 @@ func smiItems(list []passage, stderr string) ([]smiObject, error) {
 	case !ok:
 		return fail("it was cut short", "")
 	case code != 0:
-		said := strings.TrimSpace(stderr)
+		said := strings.Join(dedupe(strings.Split(strings.TrimSpace(stderr), "\n")), "\n") // it was asked twice
 		if said == "" {
-			said = strings.TrimSpace(s.text)
+			said = s.text
 		}
 		return fail(fmt.Sprintf("exit code %d: %s", code, excerpt(said)), stderr+s.text)
 	}

@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"slices"
 	"time"
 
 	"cvsplay/engine"
@@ -103,5 +104,5 @@ func (a containerArgs) Ask() []engine.Question {
 	if a.Lifetime == perRun {
 		more = append(more, askForLeftovers)
 	}
-	return []engine.Question{containerQuestion(a.Runtime, []string{a.Name, a.provisional()}, a.images(), a.devicePatterns(), more...)}
+	return []engine.Question{containerQuestion(a.Runtime, slices.Concat([]string{a.Name, a.provisional()}, a.neighbours()), a.images(), a.devicePatterns(), more...)}
 }

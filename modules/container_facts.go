@@ -96,13 +96,17 @@ type containerHostConfig struct {
 		Name              string
 		MaximumRetryCount int
 	}
-	PortBindings map[string][]struct{ HostIP, HostPort string }
+	PortBindings map[string][]portBinding
 	Ulimits      []struct {
 		Name       string
 		Hard, Soft int64
 	}
-	Devices []struct{ PathOnHost, PathInContainer, CgroupPermissions string }
+	Devices []containerDevice
 }
+
+type portBinding struct{ HostIP, HostPort string }
+
+type containerDevice struct{ PathOnHost, PathInContainer, CgroupPermissions string }
 
 // imageInspect is what is used of the runtime's description of an image.
 type imageInspect struct {
@@ -147,7 +151,7 @@ const (
 	containerQuestionContainers = `	out=$(ctr container inspect --format 'container {{.Id}} {{.Image}} {{.State.Status}} {{json .}}' %s 2>&1 </dev/null); rc=$?
 	printf '%%s\ncontainers %%s\n' "$out" "$rc"
 	ids=$(printf '%%s\n' "$out" | sed -n 's/^container [^ ]* \([^ ]*\) .*/\1/p')
-	exited=$(printf '%%s\n' "$out" | sed -n 's/^container \([^ ]*\) [^ ]* exited .*/\1/p')
+	exited=$(printf '%%s\n' "$out" | sed -n -e 's/^container \([^ ]*\) [^ ]* exited .*/\1/p' -e 's/^container \([^ ]*\) [^ ]* stopped .*/\1/p')
 `
 	containerQuestionImages = `	set -- %s $ids
 	if [ $# -gt 0 ]; then
@@ -220,6 +224,9 @@ func readContainerFacts(a engine.Answer) (containerFacts, error) {
 		for i := range list {
 			list[i].Name = strings.TrimPrefix(list[i].Name, "/")
 			list[i].Image = plainID(list[i].Image)
+			if list[i].State.Status == "stopped" { // podman's word until it has cleaned up after the exit
+				list[i].State.Status = "exited"
+			}
 		}
 	}
 	return f, nil

@@ -306,7 +306,7 @@ func (h *containerHost) drift() []string {
 	if d := h.imageDrift(); d != "" {
 		out = append(out, d)
 	}
-	for _, d := range h.spec.drift(*h.box) {
+	for _, d := range h.spec.drift(*h.box, h.facts) {
 		out = append(out, d.String())
 	}
 	return out

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"cvsplay/engine/eval"
 )
@@ -82,15 +80,11 @@ func (s *registrySession) try(ctx context.Context) (ManifestInfo, error) {
 		s.client = client
 	}
 	info, err := s.describe(ctx)
-	if err != nil || s.q.Platform == "" || isSchema1(info.MediaType) {
+	if err != nil || s.q.Platform == "" || IsSchema1Type(info.MediaType) {
 		return info, err
 	}
 	info.Platform, err = s.platformDigest(ctx, info)
 	return info, err
-}
-
-func isSchema1(mediaType string) bool {
-	return mediaType == string(types.DockerManifestSchema1) || mediaType == string(types.DockerManifestSchema1Signed)
 }
 
 // login finds out how the registry wants to be asked, and gets a token where it wants one.
@@ -180,7 +174,7 @@ func (s *registrySession) describe(ctx context.Context) (ManifestInfo, error) {
 	if err != nil {
 		return ManifestInfo{}, err
 	}
-	return ManifestInfo{Digest: got.digest, MediaType: got.mediaType, Size: int64(len(got.bytes))}, nil
+	return ManifestInfo{Digest: got.digest, MediaType: got.text.MediaType, Size: int64(len(got.bytes))}, nil
 }
 
 // head asks for the descriptor alone; ok is false where the answer leaves it open.
@@ -202,10 +196,6 @@ func (s *registrySession) head(ctx context.Context) (info ManifestInfo, ok bool,
 
 // platformDigest finds the image manifest for the platform asked for, in an index or as the only one.
 func (s *registrySession) platformDigest(ctx context.Context, info ManifestInfo) (string, error) {
-	want, err := v1.ParsePlatform(s.q.Platform)
-	if err != nil {
-		return "", &registryError{RegistryInvalid, err.Error()}
-	}
 	got, err := s.fetchManifest(ctx, info.Digest)
 	var refusal *transport.Error
 	if errors.As(err, &refusal) && refusal.StatusCode == http.StatusNotFound {
@@ -214,29 +204,14 @@ func (s *registrySession) platformDigest(ctx context.Context, info ManifestInfo)
 	if err != nil {
 		return "", err
 	}
-	if !types.MediaType(got.mediaType).IsIndex() {
-		return s.onlyPlatform(ctx, info.Digest, got.bytes, *want)
+	if got.text.IsIndex() {
+		return got.text.Image(s.q.Platform)
 	}
-	var index v1.IndexManifest
-	if err := json.Unmarshal(got.bytes, &index); err != nil {
-		return "", &registryError{RegistryDown, "the index cannot be read: " + err.Error()}
-	}
-	var have []v1.Platform
-	var digests []string
-	for _, m := range index.Manifests {
-		if m.Platform != nil && m.Platform.OS != "unknown" { // an attestation is no image
-			have, digests = append(have, *m.Platform), append(digests, m.Digest.String())
-		}
-	}
-	i := choosePlatform(have, *want)
-	if i < 0 {
-		return "", noPlatform(*want, have)
-	}
-	return digests[i], nil
+	return s.onlyPlatform(ctx, info.Digest, got.bytes)
 }
 
 // onlyPlatform holds an image that is in no index against the platform asked for.
-func (s *registrySession) onlyPlatform(ctx context.Context, digest string, manifest []byte, want v1.Platform) (string, error) {
+func (s *registrySession) onlyPlatform(ctx context.Context, digest string, manifest []byte) (string, error) {
 	var m v1.Manifest
 	if err := json.Unmarshal(manifest, &m); err != nil {
 		return "", &registryError{RegistryDown, "the manifest cannot be read: " + err.Error()}
@@ -245,61 +220,12 @@ func (s *registrySession) onlyPlatform(ctx context.Context, digest string, manif
 	if err != nil {
 		return "", err
 	}
-	var config v1.ConfigFile
-	if err := json.Unmarshal(got.bytes, &config); err != nil {
-		return "", &registryError{RegistryDown, "the image configuration cannot be read: " + err.Error()}
+	have, err := PlatformOfConfig(got.bytes)
+	if err != nil {
+		return "", &registryError{RegistryDown, err.Error()}
 	}
-	have := []v1.Platform{{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}}
-	if choosePlatform(have, want) < 0 {
-		return "", noPlatform(want, have)
+	if ChoosePlatform([]string{have}, s.q.Platform) < 0 {
+		return "", noPlatform(s.q.Platform, []string{have})
 	}
 	return digest, nil
-}
-
-func noPlatform(want v1.Platform, have []v1.Platform) error {
-	names := make([]string, len(have))
-	for i, p := range have {
-		names[i] = p.String()
-	}
-	return &registryError{RegistryPlatform, fmt.Sprintf("no image for %s, only %s", &want, strings.Join(names, ", "))}
-}
-
-// choosePlatform finds the platform that is wanted: the same, with the variant that an architecture has where none is named; without a variant wanted
-// also any other variant. It gives -1 where there is none.
-func choosePlatform(have []v1.Platform, want v1.Platform) int {
-	exact := normalPlatform(want)
-	for i, p := range have {
-		if n := normalPlatform(p); n.OS == exact.OS && n.Architecture == exact.Architecture && n.Variant == exact.Variant {
-			return i
-		}
-	}
-	for i, p := range have {
-		if n := normalPlatform(p); want.Variant == "" && n.OS == exact.OS && n.Architecture == exact.Architecture {
-			return i
-		}
-	}
-	return -1
-}
-
-// normalPlatform writes a platform the way runtimes compare them: arm64 is arm64/v8, arm is arm/v7, amd64/v1 is amd64.
-func normalPlatform(p v1.Platform) v1.Platform {
-	arch, variant := p.Architecture, p.Variant
-	switch arch {
-	case "x86_64", "x86-64":
-		arch = "amd64"
-	case "aarch64":
-		arch = "arm64"
-	}
-	if variant != "" && variant[0] >= '0' && variant[0] <= '9' {
-		variant = "v" + variant
-	}
-	switch {
-	case arch == "arm64" && variant == "":
-		variant = "v8"
-	case arch == "arm" && variant == "":
-		variant = "v7"
-	case arch == "amd64" && variant == "v1":
-		variant = ""
-	}
-	return v1.Platform{OS: p.OS, Architecture: arch, Variant: variant}
 }

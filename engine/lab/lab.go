@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -48,6 +49,7 @@ type Lab struct {
 	byName   map[string]*Host
 	commands map[string]Command
 	packages catalogue
+	worlds   atomic.Int64 // containers that were started: each has a PID namespace of its own
 	base     *FS
 	key      ssh.Signer
 	keyPEM   []byte

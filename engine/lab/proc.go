@@ -189,6 +189,7 @@ func (p *Process) procDir() *inode {
 		"mounts":         procText("overlay / overlay rw,relatime 0 0\nproc /proc proc rw,nosuid,nodev,noexec 0 0\ntmpfs /run tmpfs rw,nosuid,nodev 0 0\n"),
 		"cgroup":         procText("0::/\n"),
 		"fd":             fds,
+		"ns":             procDir(map[string]*inode{"pid": procLink(func(*Process) string { return fmt.Sprintf("pid:[%d]", p.world.pidNS) })}),
 		"net":            procDir(map[string]*inode{"tcp": procFile(0o444, p.world.procTCP), "tcp6": procText(tcpHeader)}),
 		"oom_score":      procText("0\n"),
 		"loginuid":       procText("4294967295\n"),

@@ -143,7 +143,7 @@ var cpuFamily = Family{
 	Facts: []Fact{
 		{Name: "model", Type: cty.String, Doc: "`\"AMD EPYC 9654 96-Core Processor\"`; null on most ARM machines, which do not tell."},
 		{Name: "vendor", Type: cty.String, Doc: "`\"AuthenticAMD\"`; null on ARM."},
-		{Name: "count", Type: cty.Number, Doc: "Logical processors: threads, as `nproc --all` counts those that are online."},
+		{Name: "count", Type: cty.Number, Doc: "Logical processors, that is threads, which are online."},
 		{Name: "cores", Type: cty.Number, Doc: "Physical cores; null where the kernel does not tell."},
 		{Name: "sockets", Type: cty.Number, Doc: "Packages; null where the kernel does not tell."},
 	},

@@ -26,6 +26,7 @@ type bound struct {
 	given   map[string]cty.Value // defaults included; what results repeat
 	set     setting
 	depends []string // what the unknown parts depend on, as a person wrote it: "step.image.ref"
+	epoch   int      // of the host, when this was evaluated
 	before  []string // the steps referred to that were not reached when this was evaluated
 }
 
@@ -103,8 +104,8 @@ type expected struct {
 // expect binds a later step as far as that is possible now; ok is false where its arguments, its place or its instances are
 // not known yet, or cannot be had.
 func (m *member) expect(s *Step) ([]expected, bool) {
-	if s.looksAround {
-		return nil, false // other hosts' results are not there before the barrier
+	if s.looksAround || m.node.stale(s.needs) != 0 {
+		return nil, false // other hosts' results are not there before the barrier, and facts not before they were asked
 	}
 	list, depends, err := m.instances(s)
 	if err != nil || depends != nil {
@@ -112,7 +113,7 @@ func (m *member) expect(s *Step) ([]expected, bool) {
 	}
 	var out []expected
 	for _, in := range list {
-		if s.when.given() {
+		if s.when.given() && m.node.stale(ownFacts(s.when.refs)) == 0 {
 			if v, err := m.value(s.when, in.each, cty.NilVal); err == nil && isFalse(v) {
 				continue
 			}
@@ -135,12 +136,12 @@ func isFalse(v cty.Value) bool {
 // that step was reached: it may have been skipped, or have failed.
 func (m *member) bind(s *Step, in instanceOf) (bound, error) {
 	key := instanceKey{s, in.key}
-	if b, ok := m.bounds[key]; ok && !m.reachedAny(b.before) {
+	if b, ok := m.bounds[key]; ok && !m.reachedAny(b.before) && (s.needs == 0 || b.epoch == m.node.epoch) {
 		return b, nil
 	}
 	b, err := m.evaluate(s, in)
 	if err == nil && b.known() {
-		b.before = m.unreachedSteps(s)
+		b.before, b.epoch = m.unreachedSteps(s), m.node.epoch
 		m.bounds[key] = b
 	}
 	return b, err
@@ -168,7 +169,7 @@ func (m *member) unreachedSteps(s *Step) []string {
 
 func (m *member) evaluate(s *Step, in instanceOf) (bound, error) {
 	var b bound
-	if err := m.ready(s.argRefs); err != nil {
+	if err := m.ready(s.argRefs, true); err != nil {
 		return b, err
 	}
 	scope, err := m.scope(s.argRefs, in.each, cty.NilVal)
@@ -177,7 +178,7 @@ func (m *member) evaluate(s *Step, in instanceOf) (bound, error) {
 	}
 	obj, diags := scope.Decode(s.body, s.spec)
 	if diags.HasErrors() {
-		return b, diagError{diags}
+		return b, m.play.lackingFacts(s.argRefs, diagError{diags})
 	}
 	b.given = withDefaults(s.mod.Args, obj.AsValueMap())
 	m.play.run.guard.Collect(obj)

@@ -160,7 +160,7 @@ func (n *node) aheadOf() bool {
 }
 
 // fromChain gives the answer to an action that was sent ahead; ok is false where it was not, or did not run.
-func (p *playRun) fromChain(t *turn, c Change, nth int) (a Answer, ok bool) {
+func (p *playRun) fromChain(ctx context.Context, t *turn, c Change, nth int) (a Answer, ok bool) {
 	n := t.node()
 	if n.chain == nil {
 		return Answer{}, false
@@ -179,7 +179,12 @@ func (p *playRun) fromChain(t *turn, c Change, nth int) (a Answer, ok bool) {
 		p.abandon(n)
 		return Answer{}, false
 	}
+	if exit.State == remote.Lost || exit.State == remote.TimedOut {
+		<-n.chain.over
+		n.reap(ctx, l.sent.frame, &exit)
+	}
 	a = l.sent.frame.read(exit)
+	untorn(p.run.guard, &a)
 	if l.sent.lines != nil {
 		_ = l.sent.lines.close() // it keeps no artifact
 	}

@@ -11,14 +11,14 @@ import (
 
 var gpuFamily = Family{
 	Name: "gpu",
-	Doc: "Accelerators of AMD and NVIDIA. Those of AMD are what `amd-smi` lists, where it is installed, in its order: a partition of a GPU counts as one. " +
-		"Without it, and for NVIDIA, they are what the PCI bus shows. An `amd-smi` that fails, hangs or prints something else makes reading these " +
-		"facts fail with its words. `count` is 0 only where no tool and no bus shows one.",
+	Doc: "Accelerators of AMD and NVIDIA. Those of AMD are what `amd-smi` lists, where it is installed, in its order: a partition of a GPU " +
+		"counts as one. Without it, and for NVIDIA, they are what the PCI bus shows. An `amd-smi` that fails, hangs or prints something else " +
+		"makes reading these facts fail with its words. `count` is 0 only where no tool and no bus shows one.",
 	Facts: []Fact{
 		{Name: "count", Type: cty.Number, Doc: "How many there are."},
 		{Name: "vendor", Type: cty.String, Doc: "`\"AMD\"`, `\"NVIDIA\"`, `\"mixed\"`; null where there is none."},
-		{Name: "model", Type: cty.String, Doc: "The model of all of them: `\"AMD Instinct MI300X\"`; null where they differ, where it is not known, or where there is none."},
-		{Name: "driver", Type: cty.String, Doc: "Version of the driver: `\"6.16.6\"`; for one that came with the kernel, the kernel's release where `amd-smi` tells it; else null."},
+		{Name: "model", Type: cty.String, Doc: "Of all of them: `\"AMD Instinct MI300X\"`; null where they differ, it is not known, or there is none."},
+		{Name: "driver", Type: cty.String, Doc: "Its version: `\"6.16.6\"`; of one that came with the kernel the kernel's release, where `amd-smi` tells it."},
 		{Name: "source", Type: cty.String, Doc: "Who told: `\"amd-smi\"`, `\"pci\"`, or `\"none\"`."},
 		{Name: "smi", Type: cty.String, Doc: "Version of `amd-smi`; null where there is none."},
 		{Name: "devices", Doc: "The accelerators.", Each: []Fact{
@@ -135,7 +135,8 @@ func readGPU(a Answer) (any, error) {
 	switch {
 	case smi != nil:
 		if len(smi.gpus) == 0 && slices.ContainsFunc(shown, isAMD) {
-			return nil, fmt.Errorf("amd-smi lists no GPU, and the PCI bus shows one of AMD at %s: is its driver loaded?", *shown[slices.IndexFunc(shown, isAMD)].Bus)
+			at := *shown[slices.IndexFunc(shown, isAMD)].Bus
+			return nil, fmt.Errorf("amd-smi lists no GPU, and the PCI bus shows one of AMD at %s: is its driver loaded?", at)
 		}
 		out.Source, out.SMI, out.Driver = "amd-smi", told(smi.version), told(smi.driver)
 		out.Devices = append(withBus(smi.gpus, shown), slices.DeleteFunc(slices.Clone(shown), isAMD)...)
@@ -144,7 +145,7 @@ func readGPU(a Answer) (any, error) {
 	case len(shown) > 0:
 		out.Source, out.Devices = "pci", shown
 	}
-	for i := range out.Devices[:len(out.Devices)] {
+	for i := range out.Devices {
 		if out.Source == "pci" || out.Devices[i].Vendor != vendorAMD {
 			out.Devices[i].Index = i
 		}

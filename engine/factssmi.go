@@ -30,7 +30,8 @@ type smiError struct {
 
 func (e smiError) Error() string { return e.command + ": " + e.why }
 
-// sawNoGPU tells whether amd-smi failed because it found no GPU, or no driver of one. By itself that proves nothing: a driver that did not load gives the same.
+// sawNoGPU tells whether amd-smi failed because it found no GPU, or no driver of one. By itself that proves nothing: a driver that did not load
+// gives the same.
 func sawNoGPU(err error) bool {
 	var e smiError
 	if !errors.As(err, &e) {
@@ -88,9 +89,9 @@ func smiItems(list []passage, stderr string) ([]smiObject, error) {
 	case !ok:
 		return fail("it was cut short", "")
 	case code != 0:
-		said := strings.TrimSpace(stderr)
+		said := strings.Join(dedupe(strings.Split(strings.TrimSpace(stderr), "\n")), "\n") // it was asked twice
 		if said == "" {
-			said = strings.TrimSpace(s.text)
+			said = s.text
 		}
 		return fail(fmt.Sprintf("exit code %d: %s", code, excerpt(said)), stderr+s.text)
 	}
@@ -119,7 +120,7 @@ func smiJSON(text string) ([]smiObject, error) {
 			return items, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("it prints JSON that cannot be read (%w): %s", err, excerpt(rest))
+			return nil, fmt.Errorf("it prints JSON that cannot be read (%w): %s", err, excerpt(rest[in.InputOffset():]))
 		}
 		more, err := smiList(value)
 		if err != nil {

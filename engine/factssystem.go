@@ -96,7 +96,7 @@ var kernelFamily = Family{
 		{Name: "release", Type: cty.String, Doc: "`\"6.8.0-60-generic\"`."},
 		{Name: "version", Type: cty.String, Doc: "Which build of it: `\"#63-Ubuntu SMP PREEMPT_DYNAMIC …\"`."},
 		{Name: "command_line", Type: cty.String, Doc: "The whole of `/proc/cmdline`."},
-		{Name: "parameters", Type: cty.Map(cty.String), Doc: "The same by name: `host.facts.kernel.parameters[\"iommu\"]`. One without a value is `\"\"`; of several of one name it is the last."},
+		{Name: "parameters", Type: cty.Map(cty.String), Doc: "The same by name: `parameters[\"iommu\"]`. One without a value is `\"\"`; of several of one name it is the last."},
 	},
 	ask:  Shell{Text: "# facts: kernel\nuname -r && uname -v && cat /proc/cmdline\n"},
 	read: readKernel,
@@ -143,7 +143,7 @@ var cpuFamily = Family{
 	Facts: []Fact{
 		{Name: "model", Type: cty.String, Doc: "`\"AMD EPYC 9654 96-Core Processor\"`; null on most ARM machines, which do not tell."},
 		{Name: "vendor", Type: cty.String, Doc: "`\"AuthenticAMD\"`; null on ARM."},
-		{Name: "count", Type: cty.Number, Doc: "Logical processors: threads, as `nproc --all` counts those that are online."},
+		{Name: "count", Type: cty.Number, Doc: "Logical processors, that is threads, which are online."},
 		{Name: "cores", Type: cty.Number, Doc: "Physical cores; null where the kernel does not tell."},
 		{Name: "sockets", Type: cty.Number, Doc: "Packages; null where the kernel does not tell."},
 	},
@@ -175,7 +175,9 @@ func readCPU(a Answer) (any, error) {
 	if err != nil || count < 1 {
 		return nil, fmt.Errorf("/proc/cpuinfo lists no processor: %s", excerpt(a.Stdout.String()))
 	}
-	return cpuFacts{Model: told(values["model"]), Vendor: told(values["vendor"]), Count: count, Cores: counted(values["cores"]), Sockets: counted(values["sockets"])}, nil
+	return cpuFacts{
+		Model: told(values["model"]), Vendor: told(values["vendor"]), Count: count, Cores: counted(values["cores"]), Sockets: counted(values["sockets"]),
+	}, nil
 }
 
 // counted is a number that a fact has, or none where the host does not tell it.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"cvsplay/engine/remote"
 	"cvsplay/inventory"
 )
@@ -27,16 +29,17 @@ type fakeHost struct {
 	fleet *fakeFleet
 	name  string
 
-	mu     sync.Mutex
-	held   bool // Hold was called: no further link starts
-	state  map[string]string
-	faults []*fault
-	dead   bool     // refuses every connection
-	trips  int      // calls of Run
-	dials  int      // connections made
-	asked  int      // scripts that ran
-	did    []string // commands that changed something, in order
-	sent   []string // text and arguments of every script, as the host's process list would show them
+	mu       sync.Mutex
+	held     bool // Hold was called: no further link starts
+	state    map[string]string
+	faults   []*fault
+	dead     bool     // refuses every connection
+	trips    int      // calls of Run
+	dials    int      // connections made
+	asked    int      // scripts that ran
+	did      []string // commands that changed something, in order
+	gathered []string // families of facts that were asked, in order
+	sent     []string // text and arguments of every script, as the host's process list would show them
 }
 
 // A fault happens when a command that begins with on runs.
@@ -123,7 +126,7 @@ func (f *fakeFleet) eachLine(text string, do func(*fakeHost, string) error) erro
 // forget makes counts and records start again.
 func (f *fakeFleet) forget() {
 	for _, h := range f.hosts {
-		h.trips, h.dials, h.asked, h.did, h.sent = 0, 0, 0, nil, nil
+		h.trips, h.dials, h.asked, h.did, h.gathered, h.sent = 0, 0, 0, nil, nil, nil
 	}
 }
 
@@ -266,6 +269,22 @@ func commandOf(s remote.Script) (command string, inside bool) {
 	return "fail 99 no command found", true
 }
 
+// facts answers a question for facts: those of a small node where the host says nothing else.
+func (h *fakeHost) facts(family string) (code int, out, words string) {
+	usual := map[string]string{"os": "ubuntu", "kernel": "ubuntu", "cpu": "epyc", "memory": "node", "gpu": "none", "rocm": "none", "ib": "none"}
+	name := usual[family]
+	if own, ok := h.state["facts:"+family]; ok {
+		name = own
+	}
+	h.gathered = append(h.gathered, family)
+	archive, err := txtar.ParseFile("testdata/facts/" + family + "_" + name + ".txtar")
+	if err != nil {
+		return 127, "", err.Error() + "\n"
+	}
+	code, _ = strconv.Atoi(strings.TrimSpace(section(archive, "code")))
+	return code, section(archive, "stdout"), section(archive, "stderr")
+}
+
 // fault finds what is to happen to a command.
 func (h *fakeHost) fault(command string) string {
 	h.mu.Lock()
@@ -332,6 +351,7 @@ func exitOf(s remote.Script, code int, out, words string) remote.Exit {
 //	noop             a change that has no effect
 //	say WORDS        prints
 //	fail CODE WORDS  prints on standard error, and exits so
+//	# facts: FAMILY  prints what an archive of testdata/facts says, FAMILY_CASE with the value of facts:FAMILY for CASE
 func (h *fakeHost) command(line string, stdin []byte) (code int, out, words string) {
 	verb, rest, _ := strings.Cut(line, " ")
 	key, value, _ := strings.Cut(rest, " ")
@@ -339,6 +359,8 @@ func (h *fakeHost) command(line string, stdin []byte) (code int, out, words stri
 		h.did = append(h.did, line)
 	}
 	switch verb {
+	case "#":
+		return h.facts(strings.TrimPrefix(rest, "facts: "))
 	case "get":
 		v, ok := h.state[key]
 		if !ok {

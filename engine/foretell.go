@@ -117,6 +117,9 @@ func (c *chaining) goOn(t *turn) {
 
 // step goes through one step; false: it cannot be told how it ends.
 func (c *chaining) step(s *Step) bool {
+	if s.facts != 0 || s.needs != 0 {
+		return false // facts are asked again after a change
+	}
 	if s.isCheck() {
 		v, err := c.ghost.value(s.condition, cty.NilVal, cty.NilVal)
 		if err != nil {
@@ -132,7 +135,7 @@ func (c *chaining) step(s *Step) bool {
 		return c.skipped(t)
 	}
 	list, depends, err := c.ghost.instances(s)
-	if t := c.play.uninstanced(c.ghost, s, list, depends, err); t != nil {
+	if t := c.play.uninstanced(c.play.ctx, c.ghost, s, list, depends, err); t != nil {
 		return c.skipped(t)
 	}
 	return c.each(s, list)
@@ -148,7 +151,7 @@ func (c *chaining) skipped(t *turn) bool {
 
 func (c *chaining) each(s *Step, list []instanceOf) bool {
 	for _, in := range list {
-		t := c.play.begin(c.ghost, s, in)
+		t := c.play.begin(c.play.ctx, c.ghost, s, in)
 		if t.verdict != nil {
 			if !c.skipped(t) {
 				return false

@@ -10,22 +10,23 @@ import (
 	"cvsplay/engine/remote"
 )
 
-// A listener passes on what an action prints: as events, line by line, and whole to the artifact where one is kept.
+// A listener passes on what a script prints: as events, line by line, and whole to the artifact where one is kept.
 type listener struct {
 	mu       sync.Mutex
 	line     func(remote.Stream, []byte)
 	partial  [2][]byte
 	left     int64 // bytes that still become events
+	open     func() (io.WriteCloser, error)
 	artifact io.WriteCloser
 	unkept   [2][]byte // of the artifact: a line whose end has not come, since a secret is found in whole lines
 	guard    *eval.Redactor
 	err      error
 }
 
-// longestLine is how much of one line goes into an event.
+// longestLine is how much of one line goes into an event. A longer one is told in pieces.
 const longestLine = 64 << 10
 
-// listen makes a listener for an action of a turn. Only what a person's script prints is told.
+// listen makes a listener for a script of a turn. Only what a person's script prints is told.
 func (p *playRun) listen(t *turn, sh Shell) *listener {
 	l := &listener{left: sh.Keep, guard: p.run.guard}
 	if l.left == 0 {
@@ -37,7 +38,8 @@ func (p *playRun) listen(t *turn, sh Shell) *listener {
 		}
 	}
 	if sh.Artifact != "" && p.run.opts.Artifact != nil {
-		l.artifact, l.err = p.run.opts.Artifact(t.node().host.Name, sh.Artifact)
+		l.open = func() (io.WriteCloser, error) { return p.run.opts.Artifact(t.node().host.Name, sh.Artifact) }
+		l.artifact, l.err = l.open()
 	}
 	return l
 }
@@ -55,18 +57,35 @@ func (l *listener) write(s remote.Stream, chunk []byte) {
 	l.left -= int64(len(chunk))
 	l.partial[s] = append(l.partial[s], chunk...)
 	for {
-		i := bytes.IndexByte(l.partial[s], '\n')
-		switch {
-		case i >= 0:
-			l.line(s, l.partial[s][:min(i, longestLine)])
+		if i := bytes.IndexByte(l.partial[s], '\n'); i >= 0 {
+			l.tell(s, l.partial[s][:i])
 			l.partial[s] = l.partial[s][i+1:]
-		case len(l.partial[s]) > longestLine:
-			l.line(s, l.partial[s][:longestLine])
-			l.partial[s] = l.partial[s][longestLine:]
-		default:
-			return
+			continue
 		}
+		if n := l.piece(l.partial[s]); n > 0 {
+			l.line(s, l.partial[s][:n])
+			l.partial[s] = l.partial[s][n:]
+			continue
+		}
+		return
 	}
+}
+
+// tell tells a line, in pieces where it is long.
+func (l *listener) tell(s remote.Stream, line []byte) {
+	for n := l.piece(line); n > 0; n = l.piece(line) {
+		l.line(s, line[:n])
+		line = line[n:]
+	}
+	l.line(s, line)
+}
+
+// piece is how much of a line is told by itself: 0 where it is not too long. No piece ends within a secret, which would be found in neither.
+func (l *listener) piece(line []byte) int {
+	if len(line) <= longestLine {
+		return 0
+	}
+	return l.guard.Whole(line)
 }
 
 // keep writes whole lines to the artifact, without secrets.
@@ -76,12 +95,25 @@ func (l *listener) keep(s remote.Stream, chunk []byte) {
 	}
 	l.unkept[s] = append(l.unkept[s], chunk...)
 	whole := bytes.LastIndexByte(l.unkept[s], '\n') + 1
-	if whole == 0 && len(l.unkept[s]) > longestLine {
-		whole = len(l.unkept[s])
+	if whole == 0 {
+		whole = l.piece(l.unkept[s])
 	}
 	if whole > 0 {
 		_, l.err = l.artifact.Write(l.guard.RedactBytes(l.unkept[s][:whole]))
 		l.unkept[s] = append([]byte(nil), l.unkept[s][whole:]...)
+	}
+}
+
+// again begins anew, since the script is sent a second time. What was told stays told; the artifact is the second one's.
+func (l *listener) again() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.partial, l.unkept = [2][]byte{}, [2][]byte{}
+	if l.artifact == nil || l.err != nil {
+		return
+	}
+	if l.err = l.artifact.Close(); l.err == nil {
+		l.artifact, l.err = l.open()
 	}
 }
 
@@ -90,8 +122,11 @@ func (l *listener) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for s, rest := range l.partial {
+		if l.left == 0 { // there may have been more: what it cut in two is no secret that can be found
+			rest = rest[:len(rest)-torn(l.guard, rest)]
+		}
 		if len(rest) > 0 && l.line != nil {
-			l.line(remote.Stream(s), rest)
+			l.tell(remote.Stream(s), rest)
 		}
 		l.partial[s] = nil
 	}
@@ -106,4 +141,28 @@ func (l *listener) close() error {
 		}
 	}
 	return l.err
+}
+
+// torn is how many bytes at the end of a text that was cut off are the first part of a secret, which nobody would find. A few bytes begin one
+// by chance, and tell nothing.
+func torn(guard *eval.Redactor, text []byte) int {
+	const tells = 4
+	if n := guard.Begun(text); n >= tells {
+		return n
+	}
+	return 0
+}
+
+// untorn takes the first part of a secret off the ends of what was cut off in an answer.
+func untorn(guard *eval.Redactor, a *Answer) {
+	for _, o := range []*Output{&a.Stdout, &a.Stderr} {
+		if o.Size > int64(len(o.Bytes)) {
+			o.Bytes = o.Bytes[:len(o.Bytes)-torn(guard, o.Bytes)]
+		}
+	}
+	for i, line := range a.Noted {
+		if len(line.Text) == notedLine {
+			a.Noted[i].Text = line.Text[:notedLine-torn(guard, line.Text)]
+		}
+	}
 }

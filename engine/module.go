@@ -73,7 +73,8 @@ type Shell struct {
 	Stdin []byte
 	// OnHost runs it on the host itself even if the step's place is a container.
 	OnHost bool
-	// Foreign marks a text that a person wrote: it gets a process of its own, the step's env, its "#!" interpreter.
+	// Foreign marks a text that a person wrote: it gets a process of its own, the step's env, its "#!" interpreter. As a question without a
+	// limit of its own it may take as long as the step's timeout says, and where it takes longer its module judges what came until then.
 	Foreign bool
 	// AnyCode leaves the judgement of the exit code to the module: for an action, no exit code is a failure by itself.
 	AnyCode bool
@@ -83,10 +84,26 @@ type Shell struct {
 	Dir     string        // working directory
 	// Artifact is a relative path under the run's folder for this host, on the controller, where the whole output is kept, without secrets.
 	Artifact string
+	// Watch holds the whole output against patterns while it comes, whatever is kept of it.
+	Watch Watch
 }
 
 func (Shell) question() {}
 func (Shell) action()   {}
+
+// A Watch is patterns (RE2) for the lines of both streams: raw bytes, without their line end, of any length.
+type Watch struct {
+	Note []string // lines that match one of them come back: Answer.Noted
+	Seek []string // whether some line matches comes back for each: Answer.Sought
+}
+
+// A Line is a line of a script's output that matched a pattern.
+type Line struct {
+	Stream  string // stdout, stderr
+	Number  int64  // in its stream, from 1
+	Text    []byte // its first 1 KiB
+	Pattern int    // of Watch.Note: the first that matched
+}
 
 // Path asks what is at a path: Answer.Path. All paths of a round trip share one stat and one hash.
 type Path struct {
@@ -145,6 +162,10 @@ type Answer struct {
 	Manifest ManifestInfo
 	// Survivors are processes of a timed out Shell that could not be killed, as "PID COMMAND".
 	Survivors []string
+
+	Noted    []Line // of Shell.Watch.Note: those of standard output first, 1000 at most
+	NotedAll int64  // how many there were
+	Sought   []bool // of Shell.Watch.Seek, one for each
 }
 
 // AnswerState tells how far a question or action came. The zero value claims nothing.

@@ -30,6 +30,8 @@ type node struct {
 	finals []owed
 	lost   string // why the node takes no part any more; "": it does
 
+	facts map[int]knownFact // what it told, by family
+
 	overlay map[string]Answer // check mode: what questions would be answered after the changes so far
 	would   []string          // check mode: steps that would have changed something here
 }
@@ -140,8 +142,8 @@ func (n *node) transmit(ctx context.Context, scripts []remote.Script) []remote.E
 	return exits
 }
 
-// ask sends questions: harmless scripts, so that after a lost connection they are asked once more over a new one.
-func (n *node) ask(ctx context.Context, scripts []remote.Script) []remote.Exit {
+// ask sends questions: harmless scripts, so that after a lost connection they are asked once more over a new one. frames are the scripts'.
+func (n *node) ask(ctx context.Context, scripts []remote.Script, frames []frame) []remote.Exit {
 	exits := n.exchange(ctx, scripts)
 	if ctx.Err() != nil || n.unreachable() {
 		return exits
@@ -150,6 +152,7 @@ func (n *node) ask(ctx context.Context, scripts []remote.Script) []remote.Exit {
 	var retry []remote.Script
 	for i, e := range exits {
 		if e.State == remote.Lost || e.State == remote.NotStarted {
+			frames[i].renew()
 			again, retry = append(again, i), append(retry, scripts[i])
 		}
 	}

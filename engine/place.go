@@ -42,6 +42,15 @@ const (
 type frame struct {
 	script remote.Script
 	read   func(remote.Exit) Answer
+	again  []func() // called before it is sent a second time: what was seen of it is void
+	reaper *reaper  // ends what it left running inside a container; nil: it ran on the host itself
+}
+
+// renew makes the frame ready to be sent a second time.
+func (f frame) renew() {
+	for _, again := range f.again {
+		again()
+	}
 }
 
 // shellFrame puts a Shell where its step runs. output, if not nil, gets what the script prints, as it comes.
@@ -66,9 +75,32 @@ func (s setting) shellFrame(sh Shell, limit time.Duration, output func(remote.St
 		if sh.OnHost && s.place != nil {
 			script.Account = sh.User
 		}
-		return frame{script: script, read: answerOf}
+		return watching(newWatcher(sh.Watch), script, func(script remote.Script) frame { return frame{script: script, read: answerOf} })
 	}
-	return s.place.enter(script)
+	return watching(newWatcher(sh.Watch), script, s.place.enter)
+}
+
+// watching is a script's frame with all that it prints seen by a watcher, if there is one.
+func watching(w *watcher, script remote.Script, put func(remote.Script) frame) frame {
+	if w == nil {
+		return put(script)
+	}
+	told := script.Output
+	script.Output = func(s remote.Stream, chunk []byte) {
+		w.write(s, chunk)
+		if told != nil {
+			told(s, chunk)
+		}
+	}
+	f := put(script)
+	read := f.read
+	f.again = append(f.again, w.again)
+	f.read = func(e remote.Exit) Answer {
+		a := read(e)
+		w.end(&a)
+		return a
+	}
+	return f
 }
 
 // login is the account that a shell is run by on the host itself.
@@ -85,7 +117,7 @@ func (s setting) login(sh Shell) string {
 // enter makes a script run inside the container. Everything, the program itself too, crosses on standard input; the first
 // thing that the shell inside prints is a mark on standard error, since "no such container" and the script's own exit 1 look the same from outside.
 func (p place) enter(script remote.Script) frame {
-	nonce := shell.Nonce()
+	nonce, reap := shell.Nonce(), newReaper(p)
 	inner := script
 	inner.Foreign = true
 	program := "echo " + nonce + " >&2\n" + shell.Enclose(inner) + "\n"
@@ -100,16 +132,19 @@ func (p place) enter(script remote.Script) frame {
 	words = append(words, p.name, "/bin/sh", "-s")
 	outer := remote.Script{
 		// The mark of the frame is handed on by value: sudo drops the environment.
-		Text:  fmt.Sprintf("%s\nctr exec -i -e %s=\"$%s\" %s\n", RuntimePrelude(p.runtime), shell.FrameVar, shell.FrameVar, QuoteAll(words...)),
+		Text: fmt.Sprintf("%s\nctr exec -i -e %s=\"$%s\" -e %s=%s %s\n",
+			RuntimePrelude(p.runtime), shell.FrameVar, shell.FrameVar, placeVar, reap.mark, QuoteAll(words...)),
 		Stdin: []byte(program),
 		Limit: script.Limit,
 		Keep:  script.Keep,
 	}
 	mark := []byte(nonce + "\n")
+	f := frame{script: outer, read: func(e remote.Exit) Answer { return p.answer(mark, e) }, reaper: reap}
 	if script.Output != nil {
-		outer.Output = withoutMark(mark, script.Output)
+		m := &marked{mark: mark, out: script.Output}
+		f.script.Output, f.again = m.write, []func(){m.again}
 	}
-	return frame{script: outer, read: func(e remote.Exit) Answer { return p.answer(mark, e) }}
+	return f
 }
 
 func (p place) answer(mark []byte, e remote.Exit) Answer {
@@ -127,27 +162,32 @@ func (p place) answer(mark []byte, e remote.Exit) Answer {
 	return a
 }
 
-// withoutMark keeps the mark out of what a person sees. It may come in the middle of a chunk, never split over more than the first few.
-func withoutMark(mark []byte, out func(remote.Stream, []byte)) func(remote.Stream, []byte) {
-	var held []byte
-	seen := false
-	return func(s remote.Stream, chunk []byte) {
-		if s != remote.Stderr || seen {
-			out(s, chunk)
-			return
-		}
-		held = append(held, chunk...)
-		before, after, found := bytes.Cut(held, mark)
-		if !found {
-			return
-		}
-		seen = true
-		if rest := append(bytes.Clone(before), after...); len(rest) > 0 {
-			out(s, rest)
-		}
-		held = nil
-	}
+// marked is output that begins with a mark on standard error, which it keeps from a person's eyes. It may come in pieces.
+type marked struct {
+	mark []byte
+	out  func(remote.Stream, []byte)
+	held []byte
+	seen bool
 }
+
+func (m *marked) write(s remote.Stream, chunk []byte) {
+	if s != remote.Stderr || m.seen {
+		m.out(s, chunk)
+		return
+	}
+	m.held = append(m.held, chunk...)
+	before, after, found := bytes.Cut(m.held, m.mark)
+	if !found {
+		return
+	}
+	m.seen = true
+	if rest := append(bytes.Clone(before), after...); len(rest) > 0 {
+		m.out(s, rest)
+	}
+	m.held = nil
+}
+
+func (m *marked) again() { m.held, m.seen = nil, false }
 
 // answerOf tells what an exit means for a question or an action.
 func answerOf(e remote.Exit) Answer {

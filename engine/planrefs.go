@@ -113,13 +113,41 @@ func (w where) ofHost(r eval.Reference) hcl.Diagnostics {
 }
 
 func (w where) hostAttr(r eval.Reference, at int, more ...string) hcl.Diagnostics {
-	if len(r.Path) > at && r.Path[at] == "facts" {
-		return wrong(r, "Not supported yet", "host.facts is not supported yet; ask by an exec_script step with read_only = true.")
+	if len(r.Path) > at+1 && r.Path[at] == "facts" {
+		return w.fact(r, at+1)
 	}
 	if len(r.Path) <= at || r.InTry {
 		return nil
 	}
-	return w.among(r, at, "value of host", append([]string{"name", "address", "groups", "vars"}, more...))
+	return w.among(r, at, "value of host", append([]string{"name", "address", "groups", "vars", "facts"}, more...))
+}
+
+// fact checks FAMILY.FACT of facts. Each of them is always there, though it may be null: a name that is not known is wrong in try, too.
+func (w where) fact(r eval.Reference, at int) hcl.Diagnostics {
+	for _, f := range families {
+		if f.Name != r.Path[at] {
+			continue
+		}
+		return w.factOf(r, at+1, "fact of "+f.Name, f.Facts)
+	}
+	return w.among(r, at, "family of facts", familyNames())
+}
+
+// factOf checks a fact, and that of an item where it is a list of objects.
+func (w where) factOf(r eval.Reference, at int, what string, facts []Fact) hcl.Diagnostics {
+	if len(r.Path) <= at || r.Path[at] == eval.AnyKey {
+		return nil
+	}
+	names := make([]string, len(facts))
+	for i, f := range facts {
+		if names[i] = f.Name; f.Name == r.Path[at] {
+			if f.Each == nil || len(r.Path) <= at+2 {
+				return nil
+			}
+			return w.factOf(r, at+2, "fact of "+strings.Join(r.Path[at-1:at+1], "."), f.Each)
+		}
+	}
+	return w.among(r, at, what, names)
 }
 
 func (w where) otherHost(r eval.Reference) hcl.Diagnostics {

@@ -30,6 +30,12 @@ type playRun struct {
 	hosts   cty.Value
 	over    cty.Value // what play.NAME is once the play is over
 
+	ctx context.Context // of the run: expressions are evaluated in many places, and may have to ask for facts
+
+	// What the stage's expressions may read of other hosts' facts, by host, and why there are none.
+	others  map[string]cty.Value
+	noFacts map[factOf]error
+
 	sharedMu sync.Mutex
 	shared   map[sharedKey]cty.Value // locals that are the same for all hosts during the stage
 }
@@ -41,12 +47,13 @@ func (p *playRun) since(begun time.Time) float64 { return p.now().Sub(begun).Sec
 // do runs the play: its steps in stages, which end where hosts have to wait for each other.
 func (p *playRun) do(ctx context.Context) {
 	begun := p.now()
+	p.ctx = ctx
 	p.announce()
 	unwatch := p.watch()
 	p.acted = p.epochs()
 	for _, st := range p.plan.stages() {
-		p.survey(st)
 		p.refresh(st)
+		p.survey(st)
 		if st.shared() {
 			p.together(ctx, st.steps[0])
 			continue
@@ -76,6 +83,7 @@ func (p *playRun) survey(st stage) {
 		}
 	}
 	if st.steps[0].looksAround {
+		p.surveyFacts(st.steps[0].others)
 		p.names, p.hosts = p.hostList(), p.hostsValue()
 	}
 }
@@ -167,7 +175,7 @@ func (p *playRun) alone(ctx context.Context, m *member, s *Step) {
 		return
 	}
 	if s.isCheck() {
-		p.leave(m, p.checkBlock(m, s))
+		p.leave(m, p.checkBlock(ctx, m, s))
 		return
 	}
 	if t := p.dependency(m, s); t != nil {
@@ -175,13 +183,13 @@ func (p *playRun) alone(ctx context.Context, m *member, s *Step) {
 		return
 	}
 	list, depends, err := m.instances(s)
-	if t := p.uninstanced(m, s, list, depends, err); t != nil {
+	if t := p.uninstanced(ctx, m, s, list, depends, err); t != nil {
 		p.leave(m, t)
 		return
 	}
 	turns := make([]*turn, 0, len(list))
 	for _, in := range list {
-		t := p.begin(m, s, in)
+		t := p.begin(ctx, m, s, in)
 		if t.verdict == nil {
 			p.attempts(ctx, []*turn{t})
 		}
@@ -220,12 +228,11 @@ func (p *playRun) dependency(m *member, s *Step) *turn {
 }
 
 // uninstanced ends a step whose instances cannot be told, or that has none.
-func (p *playRun) uninstanced(m *member, s *Step, list []instanceOf, depends []string, err error) *turn {
+func (p *playRun) uninstanced(ctx context.Context, m *member, s *Step, list []instanceOf, depends []string, err error) *turn {
 	t := newTurn(m, s, "")
 	switch {
 	case err != nil:
-		t.end(event.Failed, explain("for_each", err))
-		t.judgeUnrun(err)
+		t.unread(ctx, "for_each", err)
 	case depends != nil:
 		p.undecided(t, depends)
 	case len(list) == 0:
@@ -237,9 +244,12 @@ func (p *playRun) uninstanced(m *member, s *Step, list []instanceOf, depends []s
 }
 
 // begin evaluates when and the arguments of one instance; a turn that ends there has its verdict.
-func (p *playRun) begin(m *member, s *Step, in instanceOf) *turn {
+func (p *playRun) begin(ctx context.Context, m *member, s *Step, in instanceOf) *turn {
 	t := newTurn(m, s, in.key)
 	t.each = in.each
+	if m.node.stale(s.needs|ownFacts(s.when.refs)) != 0 {
+		p.started(t)
+	}
 	if s.when.given() {
 		v, err := m.value(s.when, in.each, cty.NilVal)
 		is := unknowable
@@ -248,8 +258,7 @@ func (p *playRun) begin(m *member, s *Step, in instanceOf) *turn {
 		}
 		switch {
 		case err != nil:
-			t.end(event.Failed, explain("when", err))
-			t.judgeUnrun(err)
+			t.unread(ctx, "when", err)
 			return t
 		case is == no:
 			t.end(event.Skipped, "when is false")
@@ -263,12 +272,26 @@ func (p *playRun) begin(m *member, s *Step, in instanceOf) *turn {
 	t.bound = b
 	switch {
 	case err != nil:
-		t.end(event.Failed, err.Error())
-		t.judgeUnrun(err)
+		t.unread(ctx, "", err)
 	case !b.known():
 		p.undecided(t, b.depends)
 	}
 	return t
+}
+
+// unread ends a turn one of whose expressions has no value on this host. Where that is because the host could not be asked for what it reads,
+// the turn ends as one that could not ask its questions.
+func (t *turn) unread(ctx context.Context, what string, err error) {
+	var unasked errUnasked
+	if errors.As(err, &unasked) {
+		t.accept(ctx, []Answer{unasked.answer})
+		return
+	}
+	if what != "" {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	t.end(event.Failed, strings.TrimSpace(err.Error()))
+	t.judgeUnrun(err)
 }
 
 // judgeUnrun judges a step that failed before its module was asked.
@@ -556,15 +579,21 @@ func (p *playRun) hostList() cty.Value {
 }
 
 // checkBlock evaluates a check on one host.
-func (p *playRun) checkBlock(m *member, s *Step) *turn {
+func (p *playRun) checkBlock(ctx context.Context, m *member, s *Step) *turn {
 	t := newTurn(m, s, "")
+	if m.node.stale(s.facts) != 0 {
+		p.started(t)
+	}
 	v, err := m.value(s.condition, cty.NilVal, cty.NilVal)
 	is := unknowable
 	if err == nil {
 		is, err = truthOf(v)
 	}
 	var notRun errNotRun
+	var unasked errUnasked
 	switch {
+	case errors.As(err, &unasked):
+		t.accept(ctx, []Answer{unasked.answer})
 	case errors.As(err, &notRun):
 		t.end(event.Skipped, notRun.Error())
 	case err != nil:

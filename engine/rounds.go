@@ -85,7 +85,8 @@ func (p *playRun) answer(ctx context.Context, t *turn) {
 	t.accept(ctx, answers)
 }
 
-// accept takes answers into what the decision sees. Only given answers get there; the others end the turn.
+// accept takes answers into what the decision sees. Only given answers get there, and those of a person's script that timed out; the others end
+// the turn.
 func (t *turn) accept(ctx context.Context, answers []Answer) {
 	for i, a := range answers {
 		switch a.State {
@@ -102,7 +103,10 @@ func (t *turn) accept(ctx context.Context, answers []Answer) {
 			}
 			t.unreached(a.Why)
 		case TimedOut:
-			t.unanswered(timeoutWords(t.asked, i, a))
+			if i < len(t.asked) && isPersons(t.asked[i]) {
+				continue // it may take as long as an action, and its module judges it as one
+			}
+			t.unanswered(fmt.Sprintf("a question was not answered within its time limit: %s (%s)", describe(t.asked, i), a.Why))
 		default:
 			t.unanswered(a.Why)
 		}
@@ -120,13 +124,6 @@ func (t *turn) cancelled(why string) {
 func (t *turn) unanswered(why string) {
 	t.seen.Reach, t.seen.Why, t.seen.Answers = Unreached, why, nil
 	t.end(event.Failed, why)
-}
-
-func timeoutWords(qs []Question, i int, a Answer) string {
-	if i < len(qs) && isPersons(qs[i]) {
-		return a.Why
-	}
-	return fmt.Sprintf("a question was not answered within its time limit: %s (%s)", describe(qs, i), a.Why)
 }
 
 func describe(qs []Question, i int) string {
@@ -298,7 +295,7 @@ func (p *playRun) carryOut(ctx context.Context, t *turn, c Change) (o Outcome, e
 		if i == len(c.Do)-1 && c.What == t.lastWork() {
 			next = p.forecast(t)
 		}
-		a, sent := p.fromChain(t, c, i)
+		a, sent := p.fromChain(ctx, t, c, i)
 		if !sent {
 			a = p.perform(ctx, t, action, next)
 		}
@@ -336,7 +333,9 @@ func (p *playRun) perform(ctx context.Context, t *turn, action Action, next *for
 	}
 	scripts := append([]remote.Script{f.script}, next.scripts(f.script.Account)...)
 	exits := n.exchange(ctx, scripts)
+	n.reap(ctx, f, &exits[0])
 	a := f.read(exits[0])
+	untorn(p.run.guard, &a)
 	if a.State == Given {
 		next.hear(exits[1:])
 	}

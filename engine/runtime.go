@@ -24,6 +24,10 @@ type Runtime struct {
 	// PullAs is sh that logs in and pulls: $1 is the image, $2 the registry, $3 the account, $dir a folder for the credentials that only this account
 	// can read and that is removed afterwards. The password is on standard input. It calls the runtime's command as "ctr".
 	PullAs string
+	// BeforeRemove is sh that is run before "rm -f" on the containers "$@", where that would give them time to end. "": it ends them at once.
+	BeforeRemove string
+	// CheckHealth is sh that runs the health check of container $1 once. "": its engine does, from time to time.
+	CheckHealth string
 }
 
 var runtimes []Runtime
@@ -126,6 +130,28 @@ ctr() {
 	$ctr_sudo "$ctr_name" "$@"
 }
 `
+
+// RuntimeRemove is POSIX sh that defines, over RuntimePrelude's, ctr_remove ID…: it removes containers with all they run and their anonymous volumes.
+func RuntimeRemove(runtime string) string {
+	return "ctr_remove() {\n" + runtimeCases(runtime, func(r Runtime) string { return r.BeforeRemove }) + "\tctr rm -f -v \"$@\" >/dev/null </dev/null\n}\n"
+}
+
+// RuntimeCheckHealth is POSIX sh that defines, over RuntimePrelude's, ctr_check_health ID: it sees to it that the container's health check is run.
+func RuntimeCheckHealth(runtime string) string {
+	return "ctr_check_health() {\n" + runtimeCases(runtime, func(r Runtime) string { return r.CheckHealth }) + "}\n"
+}
+
+// runtimeCases is sh that finds the runtime and does what only some want; it does nothing where the text is empty.
+func runtimeCases(runtime string, text func(Runtime) string) string {
+	if runtime == "" {
+		runtime = AutoRuntime
+	}
+	var cases strings.Builder
+	for _, r := range runtimesFor(runtime) {
+		fmt.Fprintf(&cases, "\t%s) %s ;;\n", Quote(r.Name), cmp.Or(strings.TrimSpace(text(r)), ":"))
+	}
+	return "\tctr_find || { ctr; return; }\n\tcase $ctr_name in\n" + cases.String() + "\tesac\n"
+}
 
 // RuntimePullAs is POSIX sh that defines, over RuntimePrelude's, ctr_pull_as IMAGE REGISTRY ACCOUNT: it logs in with the password on
 // standard input, pulls, and leaves no credentials behind, whatever happens.

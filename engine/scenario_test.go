@@ -367,6 +367,9 @@ func (s *scenario) told(code int) (text string) {
 		if len(h.did) > 0 {
 			fmt.Fprintf(&b, "did on %s: %s\n", name, strings.Join(h.did, "; "))
 		}
+		if len(h.gathered) > 0 {
+			fmt.Fprintf(&b, "facts of %s: %s\n", name, strings.Join(h.gathered, ", "))
+		}
 		trips = append(trips, fmt.Sprintf("%s %d", name, h.trips))
 	}
 	fmt.Fprintf(&b, "round trips: %s\nexit code %d\n", strings.Join(trips, ", "), code)

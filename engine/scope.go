@@ -31,8 +31,15 @@ func (e errNotRun) Error() string {
 // always are the attributes that step.NAME has on every host.
 var always = map[string]bool{"status": true, "changed": true, "failed": true, "skipped": true}
 
-// ready finds references to results that are not there: outside of try and can they are an error of this host that says why.
-func (m *member) ready(refs []eval.Reference) error {
+// ready gathers the facts that references read, and finds references to what is not there: outside of try and can they are an error of this host
+// that says why. waits: its step has not begun yet.
+func (m *member) ready(refs []eval.Reference, waits bool) error {
+	if err := m.know(refs, waits); err != nil {
+		return err
+	}
+	if err := m.play.readyFacts(refs); err != nil {
+		return err
+	}
 	for _, r := range refs {
 		if r.Root != "step" || r.InTry || len(r.Path) < 2 {
 			continue
@@ -68,16 +75,16 @@ func (m *member) ready(refs []eval.Reference) error {
 
 // value evaluates one expression on this host.
 func (m *member) value(e Expr, each, self cty.Value) (cty.Value, error) {
-	if err := m.ready(e.refs); err != nil {
+	if err := m.ready(e.refs, self == cty.NilVal); err != nil {
 		return cty.DynamicVal, err
 	}
 	s, err := m.scope(e.refs, each, self)
 	if err != nil {
-		return cty.DynamicVal, err
+		return cty.DynamicVal, m.play.lackingFacts(e.refs, err)
 	}
 	v, diags := s.Value(e.Expression)
 	if diags.HasErrors() {
-		return cty.DynamicVal, diagError{diags}
+		return cty.DynamicVal, m.play.lackingFacts(e.refs, diagError{diags})
 	}
 	return v, nil
 }
@@ -89,7 +96,9 @@ func (m *member) scope(refs []eval.Reference, each, self cty.Value) (eval.Scope,
 	for _, r := range refs {
 		switch r.Root {
 		case "host":
-			s.Values["host"] = m.node.host.Value()
+			if _, have := s.Values["host"]; !have {
+				s.Values["host"] = m.hostValue(ownFacts(refs))
+			}
 		case "hosts":
 			hostsRead = true
 		case "step":
@@ -109,6 +118,17 @@ func (m *member) scope(refs []eval.Reference, each, self cty.Value) (eval.Scope,
 		s.Values["self"] = self
 	}
 	return s, m.addLocals(s, refs)
+}
+
+// hostValue is host: what the inventory says, and the facts that are read.
+func (m *member) hostValue(set factSet) cty.Value {
+	v := m.node.host.Value()
+	if set == 0 {
+		return v
+	}
+	attrs := maps.Clone(v.AsValueMap())
+	attrs["facts"] = m.node.factsValue(set)
+	return cty.ObjectVal(attrs)
 }
 
 // addSteps adds the steps that a reference names: one, or all where it names none.
@@ -220,6 +240,9 @@ func (p *playRun) hostsValue() cty.Value {
 		attrs := h.Value().AsValueMap()
 		if attrs == nil {
 			attrs = map[string]cty.Value{}
+		}
+		if facts, ok := p.others[h.Name]; ok {
+			attrs["facts"] = facts
 		}
 		if m := members[h.Name]; m != nil {
 			for name, v := range m.summary().AsValueMap() {

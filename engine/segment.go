@@ -17,7 +17,7 @@ type inquiry struct {
 	listen func(Shell) *listener
 }
 
-// instanceKey names one instance of one step within a play.
+// instanceKey names one instance of one step within a play; without a step, a family of facts.
 type instanceKey struct {
 	step *Step
 	key  string
@@ -34,6 +34,10 @@ type heard struct {
 
 // hear remembers answers for as long as nothing is acted on. What a broken connection left open is asked again when it is needed.
 func (m *member) hear(key instanceKey, in inquiry, answers []Answer, epoch int) {
+	if key.step == nil {
+		m.node.learn(key.key, answers[0], epoch)
+		return
+	}
 	for _, a := range answers {
 		if a.State == Lost || a.State == NotStarted {
 			return
@@ -102,7 +106,7 @@ func ofController(q Question) bool {
 // the host.
 func travels(in inquiry) bool {
 	for _, q := range in.questions {
-		if ofController(q) || isPersons(q) {
+		if sh, _ := q.(Shell); ofController(q) || isPersons(q) || sh.Limit > questionLimit {
 			return false
 		}
 	}
@@ -213,7 +217,7 @@ func asksHost(qs []Question) bool {
 }
 
 // ahead finds the questions of the steps that follow, up to the first whose arguments are not known yet. Barriers and "when" delay
-// decisions, not questions; but a step that is known to be skipped asks nothing.
+// decisions, not questions; but a step that is known to be skipped asks nothing. What facts these steps read is asked with them.
 func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inquiry) {
 	var keys []instanceKey
 	var inquiries []inquiry
@@ -234,6 +238,12 @@ func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inqu
 			}
 		}
 	}
+	facts, more := factInquiries(m.node.stale(m.upcoming()))
+	for i, in := range more {
+		if goes(in) {
+			keys, inquiries = append(keys, facts[i]), append(inquiries, in)
+		}
+	}
 	return keys, inquiries
 }
 
@@ -249,8 +259,17 @@ func (p *playRun) exchange(ctx context.Context, n *node, inquiries []inquiry) []
 	for _, r := range b.recalls {
 		b.put(r.at, p.run.recall(r.question))
 	}
-	b.read(n.ask(ctx, b.scripts))
+	exits := n.ask(ctx, b.scripts, b.frames)
+	for i := range exits {
+		n.reap(ctx, b.frames[i], &exits[i])
+	}
+	b.read(exits)
 	wg.Wait()
+	for _, answers := range b.answers {
+		for i := range answers {
+			untorn(p.run.guard, &answers[i])
+		}
+	}
 	return b.answers
 }
 
@@ -261,7 +280,8 @@ type spot struct{ inquiry, question int }
 type batch struct {
 	answers   [][]Answer
 	scripts   []remote.Script
-	readers   []func(remote.Exit)
+	frames    []frame             // of the scripts
+	readers   []func(remote.Exit) // of their exits
 	manifests []manifestAt
 	recalls   []recallAt
 
@@ -323,6 +343,12 @@ func newBatch(inquiries []inquiry) *batch {
 	return b
 }
 
+// add adds a script that asks some questions; all for paths where there are any.
+func (b *batch) add(f frame, read func(remote.Exit), paths []Path, at ...spot) {
+	b.scripts, b.frames, b.readers = append(b.scripts, f.script), append(b.frames, f), append(b.readers, read)
+	b.spots, b.grouped = append(b.spots, at), append(b.grouped, paths)
+}
+
 func (b *batch) put(at spot, a Answer) { b.answers[at.inquiry][at.question] = a }
 
 func (b *batch) shell(at spot, in inquiry, q Shell) {
@@ -332,34 +358,28 @@ func (b *batch) shell(at spot, in inquiry, q Shell) {
 	}
 	if in.listen == nil || !isPersons(q) {
 		f := in.set.shellFrame(q, limit, nil)
-		b.script(f.script, nil, at)
-		b.readers = append(b.readers, func(e remote.Exit) { b.put(at, f.read(e)) })
+		b.add(f, func(e remote.Exit) { b.put(at, f.read(e)) }, nil, at)
 		return
 	}
 	lines := in.listen(q)
 	f := in.set.shellFrame(q, limit, lines.write)
-	b.script(f.script, nil, at)
-	b.readers = append(b.readers, func(e remote.Exit) {
+	f.again = append(f.again, lines.again)
+	b.add(f, func(e remote.Exit) {
 		a := f.read(e)
 		if err := lines.close(); err != nil && a.State == Given {
 			a.State, a.Why = Problem, err.Error()
 		}
 		b.put(at, a)
-	})
-}
-
-func (b *batch) script(s remote.Script, paths []Path, at ...spot) {
-	b.scripts, b.spots, b.grouped = append(b.scripts, s), append(b.spots, at), append(b.grouped, paths)
+	}, nil, at)
 }
 
 func (b *batch) paths(g *pathGroup) {
 	f := g.set.pathFrame(g.paths)
-	b.script(f.script, g.paths, g.at...)
-	b.readers = append(b.readers, func(e remote.Exit) {
+	b.add(f, func(e remote.Exit) {
 		for i, a := range pathAnswers(g.paths, f.read(e)) {
 			b.put(g.at[i], a)
 		}
-	})
+	}, g.paths, g.at...)
 }
 
 func (b *batch) read(exits []remote.Exit) {

@@ -21,7 +21,7 @@ func (p *Plan) staticScope(w where, refs []eval.Reference) eval.Scope {
 	if !w.hostless {
 		s.Values["host"] = cty.ObjectVal(map[string]cty.Value{
 			"name": cty.UnknownVal(cty.String), "address": cty.UnknownVal(cty.String),
-			"groups": cty.UnknownVal(cty.List(cty.String)), "vars": cty.DynamicVal,
+			"groups": cty.UnknownVal(cty.List(cty.String)), "vars": cty.DynamicVal, "facts": unknownFacts(),
 		})
 		s.Values["hosts"] = cty.DynamicVal
 		s.Values["step"] = p.staticSteps(w)

@@ -28,8 +28,11 @@ type Step struct {
 	body    hcl.Body
 	spec    hcldec.ObjectSpec
 	argRefs []eval.Reference
-	reads   []string // the steps whose results it refers to, those of other hosts too
-	keys    []string // of its instances, where for_each is known before the run
+	facts   factSet            // of host.facts, read by any of its expressions
+	needs   factSet            // of these: what its arguments, its instances and its setting are made of
+	others  map[string]factSet // of hosts["NAME"].facts, by NAME
+	reads   []string           // the steps whose results it refers to, those of other hosts too
+	keys    []string           // of its instances, where for_each is known before the run
 
 	when, forEach, inside, become, env, timeout Expr
 	changedWhen, failWhen, ignoreErrors         Expr
@@ -114,8 +117,12 @@ func (p *Plan) bindMeta(s *Step, play *Play) {
 	s.bindReads()
 }
 
-// bindReads notes which steps, and whether other hosts, the step's expressions look at.
+// bindReads notes which steps and facts, and whether other hosts, the step's expressions look at.
 func (s *Step) bindReads() {
+	s.facts, s.others, s.needs = ownFacts(s.refs()), othersFacts(s.refs()), ownFacts(s.argRefs)
+	for _, e := range []Expr{s.forEach, s.inside, s.become, s.env, s.timeout} {
+		s.needs |= ownFacts(e.refs)
+	}
 	seen := map[string]bool{}
 	for _, r := range s.refs() {
 		name := ""

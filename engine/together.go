@@ -26,8 +26,9 @@ func (p *playRun) together(ctx context.Context, s *Step) {
 		p.once(ctx, s)
 		return
 	}
+	p.gatherAll(s)
 	whole := map[*member][]*turn{}
-	for _, key := range p.fleetKeys(s) {
+	for _, key := range p.fleetKeys(ctx, s) {
 		for _, t := range p.fleet(ctx, s, key) {
 			whole[t.member] = append(whole[t.member], t)
 		}
@@ -39,7 +40,7 @@ func (p *playRun) together(ctx context.Context, s *Step) {
 
 // fleetKeys are the for_each keys over all hosts, in the order in which they are first seen. A host whose instances cannot be told
 // ends here.
-func (p *playRun) fleetKeys(s *Step) []string {
+func (p *playRun) fleetKeys(ctx context.Context, s *Step) []string {
 	seen := map[string]bool{}
 	var keys []string
 	for _, m := range p.members {
@@ -53,7 +54,7 @@ func (p *playRun) fleetKeys(s *Step) []string {
 			continue
 		}
 		list, depends, err := m.instances(s)
-		if t := p.uninstanced(m, s, list, depends, err); t != nil {
+		if t := p.uninstanced(ctx, m, s, list, depends, err); t != nil {
 			p.leave(m, t)
 			continue
 		}
@@ -79,7 +80,7 @@ func (p *playRun) fleet(ctx context.Context, s *Step, key string) []*turn {
 		case m.out:
 			all[i] = p.fallen(m, s, key)
 		case mine:
-			wg.Go(func() { all[i] = p.begin(m, s, in) })
+			wg.Go(func() { all[i] = p.begin(ctx, m, s, in) })
 		}
 	}
 	wg.Wait()
@@ -163,12 +164,12 @@ func (p *playRun) onceOn(ctx context.Context, m *member, s *Step) (turns []*turn
 		return []*turn{t}, false
 	}
 	list, depends, err := m.instances(s)
-	if t := p.uninstanced(m, s, list, depends, err); t != nil {
-		return []*turn{t}, false
+	if t := p.uninstanced(ctx, m, s, list, depends, err); t != nil {
+		return []*turn{t}, t.verdict.status == event.Unreachable
 	}
 	acted := false
 	for _, in := range list {
-		t := p.begin(m, s, in)
+		t := p.begin(ctx, m, s, in)
 		if t.verdict == nil {
 			p.attempts(ctx, p.audience(t))
 		}

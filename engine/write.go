@@ -81,7 +81,11 @@ func (s setting) uploads() bool {
 	return s.account == "" || s.account == "root" || s.place != nil
 }
 
+// readBlob gives a content to read only: hosts that get the same share it.
 func readBlob(b Blob) ([]byte, error) {
+	if b.Source == "" {
+		return b.Text, nil
+	}
 	r, err := b.Open()
 	if err != nil {
 		return nil, err
@@ -134,7 +138,8 @@ func (s setting) writeInside(w WriteFile, up string) frame {
 // reading is the frame with the exit codes of writeScript read.
 func (f frame) reading(w WriteFile) frame {
 	read := f.read
-	return frame{script: f.script, read: func(e remote.Exit) Answer { return writeAnswer(w, read(e)) }}
+	f.read = func(e remote.Exit) Answer { return writeAnswer(w, read(e)) }
+	return f
 }
 
 func writeAnswer(w WriteFile, a Answer) Answer {

@@ -32,6 +32,7 @@ import (
 //	    rvs   = "1.1.0"          # version of the packaged RVS
 //	    tests = { mem = "fail" } # outcomes of RVS's tests: fail, empty, crash; "level" is for all levels
 //	    lacks = ["libpci.so.3"]  # libraries that are missing
+//	    down  = ["mlx5_3"]       # RDMA adapters whose link is down; there is one for each GPU
 //	    files = { "/etc/motd" = "hello" } # put on its file system
 //	    fault { kind = "slow", delay = "2s" }
 //	  }
@@ -60,7 +61,7 @@ var labSchema = &hcl.BodySchema{
 var labHostSchema = &hcl.BodySchema{
 	Attributes: []hcl.AttributeSchema{
 		{Name: "gpu"}, {Name: "gpus"}, {Name: "arch"}, {Name: "shell"}, {Name: "sudo_password"}, {Name: "packages"}, {Name: "files"},
-		{Name: "rvs"}, {Name: "tests"}, {Name: "lacks"},
+		{Name: "rvs"}, {Name: "tests"}, {Name: "lacks"}, {Name: "down"},
 	},
 	Blocks: []hcl.BlockHeaderSchema{{Type: "fault"}},
 }
@@ -142,6 +143,9 @@ func labSpec(a *arguments, otherwise lab.HostSpec) lab.HostSpec {
 	spec.GPUs = a.number("gpus", spec.GPUs, 1, 64)
 	spec.Arch = a.text("arch", spec.Arch)
 	spec.Shell = a.text("shell", spec.Shell)
+	if down := a.texts("down"); down != nil {
+		spec.Down = down
+	}
 	spec.Password = a.text("sudo_password", spec.Password)
 	if packages := a.texts("packages"); packages != nil {
 		spec.Packages = packages

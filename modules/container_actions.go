@@ -15,8 +15,27 @@ import (
 
 // removeContainer removes containers by their ids. The words come back on its output: a decision has no memory but the outcomes.
 func removeContainer(runtime, words string, ids ...string) engine.Shell {
-	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "cat; ctr rm -f -v \"$@\" >/dev/null </dev/null\n", Args: ids, Stdin: []byte(words), Limit: 2 * time.Minute}
+	return engine.Shell{Text: engine.RuntimePrelude(runtime) + engine.RuntimeRemove(runtime) + removeText, Args: ids, Stdin: []byte(words), Limit: 2 * time.Minute}
 }
+
+// Somebody else may remove the same container at the same time: gone is gone.
+const removeText = `cat
+ctr_find || { ctr; exit; }
+rc=0
+for id in "$@"; do
+	for second in 1 2 3 4 5 6 7 8 9 10; do
+		said=$(ctr_remove "$id" 2>&1 >/dev/null </dev/null) && break
+		case $said in
+		*'o such container'* | *'no container with'*) break ;;
+		*'already in progress'*) [ "$second" = 10 ] || { sleep 1; continue; } ;;
+		esac
+		printf '%s\n' "$said" >&2
+		rc=1
+		break
+	done
+done
+exit "$rc"
+`
 
 func startContainer(runtime, id string, limit time.Duration) engine.Shell {
 	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr start \"$1\" >/dev/null </dev/null\n", Args: []string{id}, Limit: limit}
@@ -34,10 +53,38 @@ func renameContainer(runtime, id, name string) engine.Shell {
 	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr rename \"$1\" \"$2\" </dev/null\n", Args: []string{id, name}, Limit: 2 * time.Minute}
 }
 
-// launchContainer starts a container of an image that is on the host: nothing is pulled here.
-func launchContainer(runtime string, words []string, limit time.Duration) engine.Shell {
-	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr run -d --pull=never \"$@\" </dev/null\n", Args: words, Limit: limit}
+// launchContainer starts a container of an image that is on the host: nothing is pulled here. The first two words are its name. The container tells by its
+// labels where the shells of its run are to be seen.
+func launchContainer(runtime, run string, words []string, limit time.Duration) engine.Shell {
+	return engine.Shell{Text: engine.RuntimePrelude(runtime) + lookForRuns + "run=" + engine.Quote(run) + "\n" + launchText, Args: words, Limit: limit}
 }
+
+// Two runs that look at the same moment both find the name free. The one that began earlier, by its id, then waits for the other to find it taken
+// somewhere and to roll back: one of them goes on, and exactly one.
+const launchText = `ctr_find || { ctr; exit; }
+boot_here
+tries=0
+until said=$(ctr run -d --pull=never --label "` + labelBoot + `=$life_boot" --label "` + labelPIDNS + `=$life_pidns" "$@" 2>&1 </dev/null); do
+	rc=$? other= again=no
+	case $said in *'name '*' is already in use'*)
+		if other=$(ctr container inspect --format '{{index .Config.Labels "` + labelRun + `"}}' "$2" 2>/dev/null </dev/null); then
+			first=$(printf '%s\n%s\n' "$run" "$other" | sort | head -n 1)
+			[ -z "$other" ] || [ "$other" = "$run" ] || [ "$first" != "$run" ] || again=yes
+		else
+			again=yes
+		fi
+		;;
+	esac
+	if [ "$again" = no ] || [ "$tries" -ge 30 ]; then
+		printf '%s\n' "$said" >&2
+		[ -z "$other" ] || printf 'another run has taken the name meanwhile: %s\n' "$other" >&2
+		exit "$rc"
+	fi
+	tries=$((tries+1))
+	sleep 1
+done
+printf '%s\n' "$said"
+`
 
 func loadImage(runtime, tar string, limit time.Duration) engine.Shell {
 	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr load -i \"$1\" </dev/null\n", Args: []string{tar}, Limit: limit}
@@ -110,7 +157,7 @@ func shLine(words []string, streams string) string {
 // healthQuestion waits until the container's health check has an opinion, and tells it.
 func healthQuestion(runtime, id string, wait time.Duration) engine.Shell {
 	return engine.Shell{
-		Text: engine.RuntimePrelude(runtime) + healthText, Args: []string{id, fmt.Sprint(int(wait.Seconds()))}, Limit: wait + 30*time.Second,
+		Text: engine.RuntimePrelude(runtime) + engine.RuntimeCheckHealth(runtime) + healthText, Args: []string{id, fmt.Sprint(int(wait.Seconds()))}, Limit: wait + 30*time.Second,
 	}
 }
 
@@ -119,6 +166,7 @@ while :; do
 	said=$(ctr container inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}' "$1" 2>&1 </dev/null) || said="error $said"
 	case $said in starting | unhealthy) ;; *) break ;; esac
 	[ "$left" -gt 0 ] || break
+	ctr_check_health "$1"
 	left=$((left-1))
 	sleep 1
 done
@@ -148,7 +196,10 @@ func (h *containerHost) launchWords(name string) []string {
 	}
 	labels := []string{
 		labelOwner + "=" + ownerName, labelRun + "=" + h.Run, labelLifetime + "=" + h.Args.Lifetime,
-		labelSpec + "=" + h.spec.hash(), labelDigest + "=" + digest,
+		labelSpec + "=" + h.spec.hash(), labelDigest + "=" + digest, labelBy + "=" + h.By,
+	}
+	if h.Keep && h.Args.Lifetime == perRun {
+		labels = append(labels, labelKept+"=true")
 	}
 	words := []string{"--name", name}
 	for _, l := range labels {

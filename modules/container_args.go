@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"slices"
 	"time"
 
 	"cvsplay/engine"
@@ -99,5 +100,9 @@ func (a containerArgs) images() []string {
 
 // Ask asks the runtime for everything at once.
 func (a containerArgs) Ask() []engine.Question {
-	return []engine.Question{containerQuestion(a.Runtime, []string{a.Name, a.provisional()}, a.images(), a.devicePatterns())}
+	var more []string
+	if a.Lifetime == perRun {
+		more = append(more, askForLeftovers)
+	}
+	return []engine.Question{containerQuestion(a.Runtime, slices.Concat([]string{a.Name, a.provisional()}, a.neighbours()), a.images(), a.devicePatterns(), more...)}
 }

@@ -18,6 +18,7 @@ type containerFacts struct {
 	Runtime    string // docker, podman
 	Arch       string // of the host, as images name it
 	Containers []containerInspect
+	Others     []containerInspect // all of ours, where the question was for them too
 	Images     []imageInspect
 	Devices    map[int][]string // what exists of each wanted device path or glob, by its place in the question
 	Logs       []string         // the last lines of the containers that have exited
@@ -36,8 +37,12 @@ type containerInspect struct {
 		StartedAt string
 		Health    *struct{ Status string }
 	}
-	Config     containerConfig
-	HostConfig containerHostConfig
+	Config          containerConfig
+	HostConfig      containerHostConfig
+	NetworkSettings struct {
+		Networks map[string]struct{}
+	}
+	BoundingCaps []string // podman: all capabilities that it may have
 }
 
 type containerConfig struct {
@@ -48,6 +53,30 @@ type containerConfig struct {
 	Env        []string
 	Cmd        []string
 	Labels     map[string]string
+
+	// CreateCommand is podman's record of the command that made the container. Its inspect leaves settings out, or says something else.
+	CreateCommand []string
+}
+
+// said are the values that the container's own run command gave to a flag (--NAME); nil where it gave none, or there is no record of it.
+func (c containerConfig) said(flags ...string) []string {
+	words := c.CreateCommand
+	if end := len(words) - len(c.Cmd); end >= 0 && slices.Equal(words[end:], c.Cmd) {
+		words = words[:end]
+	}
+	var out []string
+	for i := 0; i < len(words); i++ {
+		flag, value, joined := strings.Cut(words[i], "=")
+		if !slices.Contains(flags, flag) {
+			continue
+		}
+		if !joined && i+1 < len(words) {
+			i++
+			value = words[i]
+		}
+		out = append(out, value)
+	}
+	return out
 }
 
 type containerHostConfig struct {
@@ -60,18 +89,24 @@ type containerHostConfig struct {
 	ShmSize       int64
 	CapAdd        []string
 	SecurityOpt   []string
+	MaskedPaths   []string // docker: empty where nothing is masked
+	ReadonlyPaths []string
 	GroupAdd      []string
 	RestartPolicy struct {
 		Name              string
 		MaximumRetryCount int
 	}
-	PortBindings map[string][]struct{ HostIP, HostPort string }
+	PortBindings map[string][]portBinding
 	Ulimits      []struct {
 		Name       string
 		Hard, Soft int64
 	}
-	Devices []struct{ PathOnHost, PathInContainer, CgroupPermissions string }
+	Devices []containerDevice
 }
+
+type portBinding struct{ HostIP, HostPort string }
+
+type containerDevice struct{ PathOnHost, PathInContainer, CgroupPermissions string }
 
 // imageInspect is what is used of the runtime's description of an image.
 type imageInspect struct {
@@ -81,11 +116,14 @@ type imageInspect struct {
 	Architecture string
 	Variant      string
 	Os           string
+	Created      string
+	Size         int64
+	RootFS       struct{ Layers []string }
 }
 
 // containerQuestion asks a host's runtime, in at most two commands, for the containers of these exact names with their images, for these
-// images, and which of these device paths (or globs) exist.
-func containerQuestion(runtime string, containers, images, devices []string) engine.Shell {
+// images, and which of these device paths (or globs) exist. More is text that adds lines to the answer.
+func containerQuestion(runtime string, containers, images, devices []string, more ...string) engine.Shell {
 	var b strings.Builder
 	b.WriteString(engine.RuntimePrelude(runtime))
 	b.WriteString(containerQuestionHead)
@@ -98,6 +136,7 @@ func containerQuestion(runtime string, containers, images, devices []string) eng
 	for i, d := range devices {
 		fmt.Fprintf(&b, "\tfor path in %s; do [ ! -e \"$path\" ] || printf 'device %d %%s\\n' \"$path\"; done\n", globWord(d), i)
 	}
+	b.WriteString(strings.Join(more, ""))
 	b.WriteString(containerQuestionTail)
 	return engine.Shell{Text: b.String()}
 }
@@ -112,7 +151,7 @@ const (
 	containerQuestionContainers = `	out=$(ctr container inspect --format 'container {{.Id}} {{.Image}} {{.State.Status}} {{json .}}' %s 2>&1 </dev/null); rc=$?
 	printf '%%s\ncontainers %%s\n' "$out" "$rc"
 	ids=$(printf '%%s\n' "$out" | sed -n 's/^container [^ ]* \([^ ]*\) .*/\1/p')
-	exited=$(printf '%%s\n' "$out" | sed -n 's/^container \([^ ]*\) [^ ]* exited .*/\1/p')
+	exited=$(printf '%%s\n' "$out" | sed -n -e 's/^container \([^ ]*\) [^ ]* exited .*/\1/p' -e 's/^container \([^ ]*\) [^ ]* stopped .*/\1/p')
 `
 	containerQuestionImages = `	set -- %s $ids
 	if [ $# -gt 0 ]; then
@@ -157,7 +196,9 @@ func readContainerFacts(a engine.Answer) (containerFacts, error) {
 			err = addInspected(&f.Containers, afterWords(rest, 3))
 		case "image":
 			err = addInspected(&f.Images, rest)
-		case "containers", "images":
+		case "leftover":
+			err = addInspected(&f.Others, rest)
+		case "containers", "images", "leftovers":
 			err = judgeInspect(rest, said)
 			said = nil
 		case "device":
@@ -179,9 +220,14 @@ func readContainerFacts(a engine.Answer) (containerFacts, error) {
 	for i := range f.Images {
 		f.Images[i].ID = plainID(f.Images[i].ID)
 	}
-	for i := range f.Containers {
-		f.Containers[i].Name = strings.TrimPrefix(f.Containers[i].Name, "/")
-		f.Containers[i].Image = plainID(f.Containers[i].Image)
+	for _, list := range [][]containerInspect{f.Containers, f.Others} {
+		for i := range list {
+			list[i].Name = strings.TrimPrefix(list[i].Name, "/")
+			list[i].Image = plainID(list[i].Image)
+			if list[i].State.Status == "stopped" { // podman's word until it has cleaned up after the exit
+				list[i].State.Status = "exited"
+			}
+		}
 	}
 	return f, nil
 }

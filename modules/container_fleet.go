@@ -43,6 +43,7 @@ func decideContainers(all []engine.On[containerArgs]) []engine.Decision {
 }
 
 func (f *containerFleet) decide() {
+	f.sortAnswers()
 	if f.calledOff() {
 		f.rollBack()
 		return
@@ -54,6 +55,17 @@ func (f *containerFleet) decide() {
 		f.launchFresh()
 	case persistent:
 		f.keep()
+	}
+}
+
+// sortAnswers tells the answers apart that came after the first: where a container of another run is in question, the next is about life.
+func (f *containerFleet) sortAnswers() {
+	about := f.hasStrangers()
+	for _, h := range f.known() {
+		h.more = h.Answers[1:]
+		if about && len(h.more) > 0 {
+			h.looked, h.life, h.more = true, readLife(h.more[0]), h.more[1:]
+		}
 	}
 }
 
@@ -127,6 +139,9 @@ func (f *containerFleet) launchFresh() {
 		f.refuseForeign(foreign, "removed")
 		return
 	}
+	if f.looksForLife() || f.refusedToTake() {
+		return
+	}
 	fresh := having(hosts, func(h *containerHost) bool { return !h.finished() })
 	switch f.launch(fresh) {
 	case launchRefused:
@@ -160,6 +175,9 @@ func (f *containerFleet) keep() {
 	if unknown := f.unknown(); len(unknown) > 0 {
 		f.refuse(fmt.Sprintf("container %s: the state of %s is not known, so nothing is launched anywhere%s\n  bring it back; or go on without it: a play before this one in which it fails, or --limit",
 			f.name(), counted(len(unknown), "host"), section("unknown", unknown, whyUnknown)))
+		return
+	}
+	if f.looksForLife() || f.refusedToTake() {
 		return
 	}
 	absent := f.where(func(h *containerHost) bool { return h.box == nil && !h.launched() })
@@ -281,19 +299,19 @@ func (f *containerFleet) attach(hosts []*containerHost) {
 	}
 	for _, h := range hosts {
 		if h.decision == nil && h.unknown == "" {
-			h.decision = h.attached()
+			h.decision = f.attached(h)
 		}
 	}
 }
 
 // attached is the decision of a host whose container runs.
-func (h *containerHost) attached() engine.Decision {
+func (f *containerFleet) attached(h *containerHost) engine.Decision {
 	drift := h.drift()
 	if len(drift) > 0 && h.Args.OnDrift == driftFail {
 		return engine.Stop{State: engine.Failed, Results: h.results(), Why: fmt.Sprintf("container %s is not as declared: %s\n  make it new: on_drift = %q",
 			h.Args.Name, strings.Join(drift, "; "), driftRecreate)}
 	}
-	done := engine.Done{Results: h.results(), Remember: h.pulled()}
+	done := engine.Done{Results: h.results(), Warn: f.leftoverWarnings(h), Remember: h.pulled()}
 	for _, d := range drift {
 		done.Warn = append(done.Warn, fmt.Sprintf("container %s: %s", h.Args.Name, d))
 	}
@@ -336,7 +354,7 @@ func (f *containerFleet) wait() {
 		case h.unknown != "":
 			h.decision = engine.Stop{State: engine.Failed, Why: h.unknown}
 		default:
-			h.decision = h.attached()
+			h.decision = f.attached(h)
 		}
 	}
 }

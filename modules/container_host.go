@@ -20,6 +20,10 @@ type containerHost struct {
 	box     *containerInspect // the container of that name; nil: there is none
 	fresh   *containerInspect // the one of the provisional name
 
+	looked bool            // it was asked which runs are there
+	life   *lifeFacts      // what it said; nil: nothing that can be read
+	more   []engine.Answer // of what was asked beyond that
+
 	decision engine.Decision
 }
 
@@ -190,10 +194,10 @@ func (h *containerHost) ownFault() string {
 
 // health is the answer of the health question, where it was asked.
 func (h *containerHost) health() (status, words string) {
-	if len(h.Answers) < 2 {
+	if len(h.more) == 0 {
 		return "", ""
 	}
-	return readHealth(h.Answers[1])
+	return readHealth(h.more[0])
 }
 
 func lines(s string) []string {
@@ -302,7 +306,7 @@ func (h *containerHost) drift() []string {
 	if d := h.imageDrift(); d != "" {
 		out = append(out, d)
 	}
-	for _, d := range h.spec.drift(*h.box) {
+	for _, d := range h.spec.drift(*h.box, h.facts) {
 		out = append(out, d.String())
 	}
 	return out

@@ -120,7 +120,7 @@ func TestContainerOnLab(t *testing.T) {
 		facts := must(readContainerFacts(f.over(name, a.Ask()[0])))
 		box := facts.container("box")
 		delete(box.Config.Labels, labelSpec)
-		if d := a.spec(facts).drift(*box); len(d) > 0 {
+		if d := a.spec(facts).drift(*box, facts); len(d) > 0 {
 			t.Errorf("%s: %v", name, d)
 		}
 	}

@@ -72,7 +72,7 @@ func (f *containerFleet) launch(hosts []*containerHost) launchState {
 		return launchRefused
 	}
 	for _, h := range hosts {
-		h.step(now)
+		f.step(h, now)
 	}
 	return launchWorking
 }
@@ -111,14 +111,14 @@ func (f *containerFleet) imagesDiffer(hosts []*containerHost) bool {
 }
 
 // step decides for one host in this phase of the fleet: its own work, or waiting, with what is still to come.
-func (h *containerHost) step(now launchPhase) {
+func (f *containerFleet) step(h *containerHost, now launchPhase) {
 	if h.phase() == now && now == phaseHealth {
 		h.decision = engine.More{Ask: []engine.Question{healthQuestion(h.Args.Runtime, h.own().ID, h.Args.WaitHealthy)}}
 		return
 	}
 	act := engine.Act{Results: h.foretold(), Finally: h.owed()}
 	for phase := h.phase(); phase < phaseOver; phase++ {
-		changes := h.changes(phase)
+		changes := f.changes(h, phase)
 		if phase != now {
 			for i := range changes {
 				changes[i].Do = nil
@@ -140,12 +140,12 @@ func (h *containerHost) onHold() engine.Decision {
 }
 
 // changes are what a phase changes on this host.
-func (h *containerHost) changes(phase launchPhase) []engine.Change {
+func (f *containerFleet) changes(h *containerHost, phase launchPhase) []engine.Change {
 	switch phase {
 	case phaseImage:
 		return []engine.Change{h.bringImage()}
 	case phaseStart:
-		return h.startChanges()
+		return f.startChanges(h)
 	case phaseSetup:
 		if h.Args.SetupScript == "" {
 			return nil
@@ -177,17 +177,17 @@ func (h *containerHost) bringImage() engine.Change {
 }
 
 // startChanges make room and start the container. What is replaced is only stopped here: it can be started again if the launch fails.
-func (h *containerHost) startChanges() []engine.Change {
-	var out []engine.Change
+func (f *containerFleet) startChanges(h *containerHost) []engine.Change {
+	out := f.removeLeftBehind(h)
 	if h.fresh != nil {
-		out = append(out, engine.Change{What: changeLeftover, Have: h.fresh.Name + " " + shortID(h.fresh.ID), Want: "absent", Again: true,
-			Do: []engine.Action{removeContainer(h.Args.Runtime, "", h.fresh.ID)}})
+		out = append(out, engine.Change{What: changeLeftover, Have: h.fresh.Name + " " + f.ofRun(h.fresh), Want: "absent", Again: true,
+			Do: []engine.Action{f.removeStranger(h, h.fresh)}})
 	}
 	switch {
 	case h.box == nil:
 	case h.Args.Lifetime == perRun:
-		out = append(out, engine.Change{What: changeStale, Have: h.box.State.Status + " " + shortID(h.box.ID), Want: "absent", Again: true,
-			Do: []engine.Action{removeContainer(h.Args.Runtime, "", h.box.ID)}})
+		out = append(out, engine.Change{What: changeStale, Have: h.box.State.Status + " " + f.ofRun(h.box), Want: "absent", Again: true,
+			Do: []engine.Action{f.removeStranger(h, h.box)}})
 	case h.running() || h.box.State.Status == "paused":
 		out = append(out, engine.Change{What: changeStop, Have: strings.Join(h.drift(), "; "), Want: "as declared", Again: true,
 			Do: []engine.Action{stopContainer(h.Args.Runtime, h.box.ID)}})
@@ -197,7 +197,15 @@ func (h *containerHost) startChanges() []engine.Change {
 		name = h.Args.provisional()
 	}
 	return append(out, engine.Change{What: changeLaunch, Have: "absent", Want: "running from " + h.ref.short(), Again: true,
-		Do: []engine.Action{launchContainer(h.Args.Runtime, h.launchWords(name), h.Args.StartTimeout)}})
+		Do: []engine.Action{launchContainer(h.Args.Runtime, h.Run, h.launchWords(name), h.Args.StartTimeout)}})
+}
+
+// ofRun tells which container it is that is to be removed, and whose.
+func (f *containerFleet) ofRun(c *containerInspect) string {
+	if !c.ours() {
+		return shortID(c.ID)
+	}
+	return shortID(c.ID) + ", of " + f.whose(c)
 }
 
 // publish gives the container its name. What it replaces goes only now.

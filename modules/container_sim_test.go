@@ -25,10 +25,13 @@ type simHost struct {
 	health  string // what the health check will say
 	devices []string
 
-	fails map[string]string // change → its words: it exits with 7
-	loses map[string]string // change → "done" or "not": the connection is lost once, and the change came so far
-	exits bool              // a container that is started exits at once
-	dies  string            // after this change the host cannot be asked any more
+	fails   map[string]string  // change → its words: it exits with 7
+	loses   map[string]string  // change → "done" or "not": the connection is lost once, and the change came so far
+	exits   bool               // a container that is started exits at once
+	revived string             // a run that shows signs of life just before its containers are removed
+	others  []containerInspect // of ours, under other names
+	look    lifeFacts
+	dies    string // after this change the host cannot be asked any more
 
 	past []engine.Outcome
 	args containerArgs
@@ -41,6 +44,7 @@ func newSim(t *testing.T, name, spec string, args containerArgs) *simHost {
 	t.Helper()
 	f := strings.Fields(spec)
 	h := &simHost{name: name, local: "11", pulls: "11", arch: "amd64", args: args, fails: map[string]string{}, loses: map[string]string{}}
+	h.look = lifeFacts{boot: "boot-2", pidns: "pid:[1]", all: true, runs: []string{simRun}}
 	_, h.health, _ = strings.Cut(spec, "health=")
 	switch f[0] {
 	case "absent":
@@ -76,6 +80,10 @@ func newSim(t *testing.T, name, spec string, args containerArgs) *simHost {
 		case "health": // taken above
 		case "left":
 			h.fresh = h.container(args.provisional(), "running", "dead-run")
+			if run, at, ok := strings.Cut(v, ":"); ok {
+				h.fresh = h.container(args.provisional(), "running", run)
+				h.sign(h.fresh, at)
+			}
 			if v == "foreign" {
 				h.fresh.Config.Labels = nil
 			}
@@ -86,6 +94,31 @@ func newSim(t *testing.T, name, spec string, args containerArgs) *simHost {
 			h.loses[what] = how
 		case "exits":
 			h.exits = true
+		case "of":
+			h.box.Config.Labels[labelRun] = v
+		case "at":
+			h.sign(h.box, v)
+		case "other": // NAME:RUN[:WHERE]
+			name, v, _ := strings.Cut(v, ":")
+			run, at, _ := strings.Cut(v, ":")
+			c := h.container(name, "running", run)
+			h.sign(c, at)
+			h.others = append(h.others, *c)
+		case "persistent":
+			c := h.container(v, "running", "old-run")
+			c.Config.Labels[labelLifetime] = persistent
+			h.sign(c, "here")
+			h.others = append(h.others, *c)
+		case "kept":
+			h.others[len(h.others)-1].Config.Labels[labelKept] = "true"
+		case "runs":
+			h.look.runs = append(h.look.runs, v)
+		case "hides":
+			h.look.all = false
+		case "blind":
+			h.look.runs = nil
+		case "revived":
+			h.revived = v
 		case "dies":
 			h.dies = v
 		case "device":
@@ -107,6 +140,17 @@ func (h *simHost) container(name, status, run string) *containerInspect {
 		c.State.Health = &struct{ Status string }{"starting"}
 	}
 	return c
+}
+
+// sign puts onto a container where it was launched: here, in an earlier boot, or in another PID namespace; and by whom.
+func (h *simHost) sign(c *containerInspect, at string) {
+	places := map[string][2]string{"here": {"boot-2", "pid:[1]"}, "before": {"boot-1", "pid:[1]"}, "elsewhere": {"boot-2", "pid:[2]"}, "": {"", ""}}
+	place, ok := places[at]
+	if !ok {
+		panic("no such place: " + at)
+	}
+	c.Config.Labels[labelBoot], c.Config.Labels[labelPIDNS] = place[0], place[1]
+	c.Config.Labels[labelBy], c.Config.Labels[labelLifetime], c.Created = "ops@login1", perRun, "2026-11-22T04:05:06.789Z"
 }
 
 // answers gives what the question would be answered.
@@ -132,6 +176,9 @@ func (h *simHost) answers(t *testing.T) []engine.Answer {
 		}
 	}
 	b.WriteString("Error: No such container: x\ncontainers 1\n")
+	for _, c := range h.others {
+		fmt.Fprintf(&b, "leftover %s\n", asJSON(t, c))
+	}
 	for _, id := range sortedKeys(images) {
 		img := imageInspect{ID: "sha256:" + id, Architecture: h.arch}
 		if id == h.local {
@@ -169,6 +216,28 @@ func simAnswer(out string, code int) engine.Answer {
 	return engine.Answer{State: engine.Given, Code: code, Stdout: engine.Output{Bytes: []byte(out), Size: int64(len(out))}}
 }
 
+// tell answers what was asked beyond the first question.
+func (h *simHost) tell(q engine.Shell) engine.Answer {
+	if q.Text != lifeQuestion.Text {
+		return simAnswer("health "+h.health+"\n", 0)
+	}
+	all := map[bool]string{true: "yes", false: "no"}[h.look.all]
+	text := fmt.Sprintf("life boot %s\nlife pidns %s\nlife all %s\n", h.look.boot, h.look.pidns, all)
+	for _, r := range h.look.runs {
+		text += "life run " + r + "\n"
+	}
+	return simAnswer(text+"life end\n", 0)
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	j, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(j)
+}
+
 // carryOut does a change, or fails, or loses the connection on it.
 func (h *simHost) carryOut(t *testing.T, c engine.Change) engine.Outcome {
 	t.Helper()
@@ -180,6 +249,9 @@ func (h *simHost) carryOut(t *testing.T, c engine.Change) engine.Outcome {
 			h.start(c)
 			h.own().State.Status = "created"
 		}
+		return o
+	}
+	if o, came := h.comesToLife(c); came {
 		return o
 	}
 	how := h.loses[c.What]
@@ -200,6 +272,20 @@ func (h *simHost) carryOut(t *testing.T, c engine.Change) engine.Outcome {
 		o.Answers = append(o.Answers, simAnswer(string(do.(engine.Shell).Stdin), 0))
 	}
 	return o
+}
+
+// comesToLife is what becomes of a removal while the run in question shows itself again.
+func (h *simHost) comesToLife(c engine.Change) (engine.Outcome, bool) {
+	sh := c.Do[0].(engine.Shell)
+	if h.revived == "" || len(sh.Args) < 3 || sh.Args[0] != h.revived {
+		return engine.Outcome{}, false
+	}
+	h.look.runs = append(h.look.runs, h.revived)
+	o := engine.Outcome{What: c.What, OK: true, Answers: []engine.Answer{simAnswer("", 0)}}
+	if sh.Args[1] == failAlive {
+		o.OK, o.Why, o.Answers = false, "exit code 75", []engine.Answer{simAnswer("run "+h.revived+" is there again", 75)}
+	}
+	return o, true
 }
 
 func (h *simHost) own() *containerInspect {
@@ -266,7 +352,11 @@ func (h *simHost) apply(t *testing.T, c engine.Change) {
 			h.box.State.Status = "running"
 		}
 	default:
-		t.Fatalf("no such change: %s", c.What)
+		if !strings.HasPrefix(c.What, changeLeftBehind) {
+			t.Fatalf("no such change: %s", c.What)
+		}
+		ids := c.Do[0].(engine.Shell).Args[2:]
+		h.others = slices.DeleteFunc(h.others, func(c containerInspect) bool { return slices.Contains(ids, c.ID) })
 	}
 }
 
@@ -290,8 +380,8 @@ func play(t *testing.T, hosts []*simHost) string {
 			for i, d := range decisions {
 				if d, ok := d.(engine.More); ok && hosts[i].gone == "" {
 					more = true
-					for range d.Ask {
-						all[i].Answers = append(all[i].Answers, simAnswer("health "+hosts[i].health+"\n", 0))
+					for _, q := range d.Ask {
+						all[i].Answers = append(all[i].Answers, hosts[i].tell(q.(engine.Shell)))
 					}
 				}
 			}

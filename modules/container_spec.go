@@ -106,6 +106,17 @@ func (a containerArgs) missingDevices(facts containerFacts) []string {
 	return out
 }
 
+// neighbours are the containers whose namespaces this one is to share.
+func (a containerArgs) neighbours() []string {
+	var out []string
+	for _, mode := range []string{a.Network, a.IPC, a.PID} {
+		if name, ok := strings.CutPrefix(mode, "container:"); ok {
+			out = appendNew(out, []string{name})
+		}
+	}
+	return out
+}
+
 // spec merges the step with its profile: lists are appended, scalars override.
 func (a containerArgs) spec(facts containerFacts) containerSpec {
 	s, _ := profileOf(a.Profile)
@@ -166,6 +177,15 @@ func (s containerSpec) hash() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// shmSize is the size of the container's own /dev/shm; "" where it shares the host's or another container's: podman refuses to start with both, docker
+// does not heed it.
+func (s containerSpec) shmSize() string {
+	if s.IPC == "host" || strings.HasPrefix(s.IPC, "container:") {
+		return ""
+	}
+	return s.ShmSize
+}
+
 // flags are the words of the runtime's run command that say all this.
 func (s containerSpec) flags() []string {
 	var out []string
@@ -187,7 +207,7 @@ func (s containerSpec) flags() []string {
 		}
 	}
 	for _, f := range []struct{ flag, value string }{
-		{"--network", s.Network}, {"--ipc", s.IPC}, {"--pid", s.PID}, {"--shm-size", s.ShmSize}, {"--user", s.User},
+		{"--network", s.Network}, {"--ipc", s.IPC}, {"--pid", s.PID}, {"--shm-size", s.shmSize()}, {"--user", s.User},
 		{"--workdir", s.Workdir}, {"--hostname", s.Hostname}, {"--restart", s.Restart},
 	} {
 		if f.value != "" {

@@ -61,10 +61,14 @@ Where a guard keeps the script from running the step is ` + "`ok`, `ran`" + ` is
 connection. A script with neither a guard nor ` + "`changed_when`" + ` is ` + "`would_change`" + ` in check mode.
 
 **Judgement**: the exit code has to be one of ` + "`ok_codes`" + `; no output line may match a ` + "`fail_regex`" + `; each ` + "`ok_regex`" + ` has to match at
-least one line (write alternatives as one pattern, ` + "`a|b`" + `). Lines are those of both streams, without their line end. Where the output is
-longer than could be searched (4 MiB of each stream, more if ` + "`max_output`" + ` says so), the step has failed unless it is clear already.
+least one line (write alternatives as one pattern, ` + "`a|b`" + `). Lines are those of both streams, as bytes, without their line end (LF or CRLF); all
+of them are searched while they come, whatever ` + "`max_output`" + ` keeps and however long they are.
 
-When the time limit (` + "`timeout`" + `) ends, the whole process tree gets TERM and five seconds later KILL; what survives is listed. A script whose
+**Output**: ` + "`stdout` and `stderr`" + ` keep the first ` + "`max_output`" + ` bytes each; of the rest the run keeps count and hash. ` + "`artifact`" + ` keeps all of it, both streams
+in one file, also that of a ` + "`read_only`" + ` script in check mode, since it ran there. Where the script ran again, the file is of the last time.
+
+When the time limit (` + "`timeout`" + `) ends, the whole process tree gets TERM and five seconds later KILL, on the host and inside a container; what survives
+is listed, and the output so far is kept. A process that has both left the tree and emptied its environment is not found. A script whose
 connection was lost is ` + "`unknown`" + ` and not run again, unless ` + "`creates`, `removes`, `unless` or `version`" + ` can tell that it did not come to its end, or
 ` + "`retry_unknown = true`" + ` says that it may.`,
 	Example: `step "exec_script" "install" {
@@ -101,7 +105,7 @@ var execArguments = []engine.Arg{
 	{Name: "fail_regex", Type: cty.List(cty.String), As: engine.AsRE2, Doc: "The step fails where an output line matches one of them."},
 	{Name: "ok_regex", Type: cty.List(cty.String), As: engine.AsRE2, Doc: "The step fails where one of them matches no output line."},
 	{Name: "artifact", Type: cty.String, Valid: validArtifact, Doc: "Keep the whole output, without secrets, on the controller, in this path under the run's folder for the host."},
-	{Name: "max_output", Type: cty.Number, Default: execMaxOutput, Valid: validMaxOutput, Doc: "Bytes of each stream kept for the results; the rest is counted, hashed, and streams to the artifact."},
+	{Name: "max_output", Type: cty.Number, Default: execMaxOutput, Valid: validMaxOutput, Doc: "Bytes of each stream kept for the results; the rest is counted, hashed, searched, and streams to the artifact."},
 	{Name: "retry_unknown", Type: cty.Bool, Default: false, Doc: "Run it again where the connection was lost while it ran."},
 }
 
@@ -178,9 +182,6 @@ func checkExec(in engine.Inputs) []engine.Complaint {
 // complainReadOnly: a read-only script always runs, and may always run again, so what decides whether it does has no meaning.
 func complainReadOnly(in engine.Inputs) []engine.Complaint {
 	var out []engine.Complaint
-	if in.Has("artifact") {
-		out = append(out, engine.Complaint{Arg: "artifact", Say: "not supported yet with read_only; the output is in the results"})
-	}
 	for _, arg := range append(execGuards, "retry_unknown") {
 		if in.Has(arg) && (arg != "retry_unknown" || in.True(arg)) {
 			out = append(out, engine.Complaint{Arg: arg, Say: "a read_only script is asked every time; " + arg + " has no meaning there, use when"})

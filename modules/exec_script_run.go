@@ -9,9 +9,6 @@ import (
 	"cvsplay/engine"
 )
 
-// execSearched is how much of each stream is kept for the patterns at least.
-const execSearched = 4 << 20
-
 // Ask gives the script itself where it is read-only, else a question for each guard.
 func (a execArgs) Ask() []engine.Question {
 	if a.ReadOnly {
@@ -33,8 +30,9 @@ func (a execArgs) shell() engine.Shell {
 		Stdin:    []byte(a.Stdin),
 		Dir:      a.Workdir,
 		User:     a.User,
-		Keep:     a.keep(),
+		Keep:     a.maxOutput(),
 		Artifact: a.Artifact,
+		Watch:    engine.Watch{Note: a.FailRegex, Seek: a.OKRegex},
 	}
 	if a.Script != nil {
 		sh.Text = *a.Script
@@ -51,14 +49,6 @@ func (a execArgs) maxOutput() int64 {
 	return a.MaxOutput
 }
 
-// keep is how much of a stream comes back: what the results need, and enough for the patterns.
-func (a execArgs) keep() int64 {
-	if len(a.FailRegex)+len(a.OKRegex) == 0 {
-		return a.maxOutput()
-	}
-	return max(a.maxOutput(), execSearched)
-}
-
 // what names the change.
 func (a execArgs) what() string {
 	if a.Script != nil {
@@ -69,6 +59,9 @@ func (a execArgs) what() string {
 
 func decideExec(a execArgs, seen engine.Seen) engine.Decision {
 	if a.ReadOnly {
+		if ans := seen.Answers[0]; ans.State == engine.TimedOut {
+			return a.late(ans)
+		}
 		return a.judge(seen.Answers[0], nil)
 	}
 	v, err := a.verdict(seen.Answers)
@@ -105,11 +98,11 @@ func (a execArgs) afterwards(last engine.Outcome, v verdict) engine.Decision {
 	case engine.Given:
 		return a.judge(ans, &v)
 	case engine.TimedOut:
-		return engine.Stop{State: engine.Failed, Why: timedOut(ans), Results: a.results(ans, nil)}
+		return a.late(ans)
 	case engine.Lost:
 		if v.proof && v.holds != "" {
 			return engine.Done{
-				Results: a.results(ans, nil),
+				Results: a.results(ans),
 				Warn:    []string{"the connection was lost while it ran; it has come to its end all the same: " + v.holds},
 			}
 		}
@@ -122,15 +115,14 @@ func (a execArgs) afterwards(last engine.Outcome, v verdict) engine.Decision {
 
 // judge gives the verdict over an execution that came to its end. v is nil where there is no guard to ask.
 func (a execArgs) judge(ans engine.Answer, v *verdict) engine.Decision {
-	s := search(a, ans)
-	results := a.results(ans, s.matches)
+	results := a.results(ans)
 	why := ""
-	switch {
+	switch unsound := a.unsound(ans); {
 	case !slices.Contains(a.okCodes(), ans.Code):
 		// What it wrote is among the results; a cause without it folds over the hosts.
 		why = fmt.Sprintf("%s ended with %d%s", a.noun(), ans.Code, a.wantedCodes())
-	case s.why != "":
-		why = s.why
+	case unsound != "":
+		why = unsound
 	case v != nil && v.proof && v.holds == "":
 		why = fmt.Sprintf("did not converge: %s ended with %d, and still %s", a.noun(), ans.Code, v.have())
 	}
@@ -170,25 +162,22 @@ func notRun() engine.Values {
 	return engine.Values{"ran": false, "rc": nil, "stdout": nil, "stderr": nil, "duration": nil, "truncated": nil, "matches": nil}
 }
 
-func (a execArgs) results(ans engine.Answer, matches []any) engine.Values {
+func (a execArgs) results(ans engine.Answer) engine.Values {
 	v := notRun()
 	v["ran"] = true
 	if ans.State == engine.Given {
 		v["rc"] = ans.Code
 	}
-	v["stdout"] = string(head(ans.Stdout.Bytes, a.maxOutput()))
-	v["stderr"] = string(head(ans.Stderr.Bytes, a.maxOutput()))
+	v["stdout"], v["stderr"] = ans.Stdout.String(), ans.Stderr.String()
 	v["duration"] = ans.Seconds
 	v["truncated"] = max(ans.Stdout.Size, ans.Stderr.Size) > a.maxOutput()
-	v["matches"] = append([]any{}, matches...)
+	v["matches"] = a.matches(ans)
 	return v
 }
 
-func head(b []byte, n int64) []byte {
-	if int64(len(b)) > n {
-		return b[:n]
-	}
-	return b
+// late is the verdict over an execution whose time was up. What it wrote until then is kept.
+func (a execArgs) late(ans engine.Answer) engine.Decision {
+	return engine.Stop{State: engine.Failed, Why: timedOut(ans), Results: a.results(ans)}
 }
 
 // timedOut says that the limit ended it, and what could not be killed.

@@ -73,6 +73,15 @@ rm -f /root/.ssh/id_ed25519 /root/.ssh/id_ed25519.pub /root/.ssh/known_hosts
 `
 }
 
+// noImage takes a name of an image, and all that end so, from the hosts.
+func noImage(name string) string {
+	return `
+for image in $(docker images --format '{{.Repository}}:{{.Tag}}'); do
+  case $image in *"` + name + `") docker rmi "$image" >/dev/null ;; esac
+done
+`
+}
+
 // lawCases are the steps that the laws are held against. Each has a folder, containers and ports of its own.
 var lawCases = []modtest.Case{
 	{
@@ -433,6 +442,36 @@ step "exec_script" "stop" {
 		Step: `step "container_absent" "it" {
   name  = "laws_adopted"
   adopt = true
+}`,
+	},
+	{
+		Name: "copied_from_host_to_host", Module: "image_present", Setup: noImage(modtest.ArchivedImage),
+		Step: `step "image_present" "it" {
+  image   = "` + modtest.ArchivedImage + `"
+  source  = var.archive
+  seeds   = 1
+  port    = 2241
+  address = host.address == "127.0.0.1" ? host.name : host.address # hosts of the lab have one address, and names among each other
+}`,
+	},
+	{
+		Name: "pulled", Module: "image_present", Only: modtest.Simulated, Setup: noImage("debian:12"), // an image that no other case uses
+		Step: `step "image_present" "it" {
+  image = replace(var.image, "rocm/cvs:latest", "library/debian:12")
+}`,
+	},
+	{
+		Name: "never_pulled", Module: "image_present", Ends: event.Failed,
+		Step: `step "image_present" "it" {
+  image = "laws.invalid/nowhere:1"
+  pull  = "never"
+}`,
+	},
+	{
+		Name: "left_by_a_copy", Module: "image_copy_absent",
+		Setup: `mkdir -p /var/tmp/.cvsplay-image-laws-0123456789ab; echo x >/var/tmp/.cvsplay-image-laws-0123456789ab/id`,
+		Step: `step "image_copy_absent" "it" {
+  run = "laws"
 }`,
 	},
 	{

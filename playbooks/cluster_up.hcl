@@ -137,7 +137,6 @@ play "cluster_up" {
 
   locals {
     place = local.in_container ? step.box : null
-    peer  = var.reach_by == "name" ? host.name : host.address
 
     # The nodes that are left, in the order of the inventory, and how many of them each one tries.
     peers = var.reach_by == "name" ? [for n in run.hosts : "${n}=${n}"] : [for n in run.hosts : "${n}=${hosts[n].address}"]
@@ -181,7 +180,6 @@ play "cluster_up" {
     become      = true
     port        = var.ssh_port
     cluster_key = true
-    names       = distinct([local.peer, host.name, host.address])
   }
 
   step "exec_script" "mesh" {

@@ -33,6 +33,12 @@ variable "container" {
   default     = "cvs_rvs"
 }
 
+variable "profile" {
+  type        = string
+  description = "Defaults of the container: rocm for GPUs and RDMA, or none."
+  default     = "rocm"
+}
+
 variable "registry" {
   type        = string
   description = "Registry that the account is for."
@@ -115,7 +121,8 @@ play "install_rvs" {
     name         = var.container
     image        = step.image.ref
     lifetime     = "persistent"
-    profile      = "rocm"
+    profile      = var.profile
+    network      = "host" # the nodes reach each other's containers by the nodes' own names
     setup_script = file("scripts/install_openssh.sh")
 
     registry { # without an account nobody logs in

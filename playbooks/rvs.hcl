@@ -33,6 +33,12 @@ variable "container" {
   default     = "cvs_rvs"
 }
 
+variable "profile" {
+  type        = string
+  description = "Defaults of the container: rocm for GPUs and RDMA, or none."
+  default     = "rocm"
+}
+
 variable "lifetime" {
   type        = string
   description = "Who owns the container: no_launch, per_run or persistent, as cvsplay docs container_ensure has it."
@@ -157,7 +163,8 @@ play "rvs" {
     name         = var.container
     image        = step.image.ref
     lifetime     = var.lifetime
-    profile      = "rocm"
+    profile      = var.profile
+    network      = "host" # the nodes reach each other's containers by the nodes' own names
     setup_script = file("scripts/install_openssh.sh")
 
     registry { # without an account nobody logs in

@@ -20,7 +20,7 @@ type docsFlags struct{ markdown, json bool }
 func (a *app) docsCommand() *cobra.Command {
 	var f docsFlags
 	cmd := &cobra.Command{
-		Use:   "docs [MODULE|functions]",
+		Use:   "docs [MODULE|functions|facts]",
 		Short: "Document a module, or list them all",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -30,7 +30,7 @@ func (a *app) docsCommand() *cobra.Command {
 			return a.docsPage(args[0], f)
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(modules.All().Names(), "functions"), cobra.ShellCompDirectiveNoFileComp
+			return append(modules.All().Names(), "functions", "facts"), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	cmd.Flags().BoolVar(&f.markdown, "markdown", false, "print Markdown")
@@ -53,7 +53,7 @@ func (a *app) docsList(f docsFlags) error {
 		fmt.Fprintf(a.stdout, "  %-18s %s\n", name, all[name].Summary)
 	}
 	fmt.Fprintln(a.stdout)
-	fmt.Fprintln(a.stdout, "cvsplay docs functions lists the functions of expressions.")
+	fmt.Fprintln(a.stdout, "cvsplay docs functions lists the functions of expressions, cvsplay docs facts what a host tells of itself.")
 	return nil
 }
 
@@ -63,6 +63,9 @@ func (a *app) docsPage(name string, f docsFlags) error {
 			fmt.Fprintf(a.stdout, "%s\n    %s\n", d.Signature, d.Doc)
 		}
 		return nil
+	}
+	if name == "facts" {
+		return a.docsFacts(f)
 	}
 	all := modules.All()
 	m, ok := all[name]

@@ -9,6 +9,8 @@ import (
 type matcher struct {
 	nodes []node
 	roots [256]int32 // the node after the first byte; 0 where no string begins with it
+
+	longest int // bytes of the longest string
 }
 
 // A node stands for the text since a string began. Children are a list through sibling: nearly all nodes have one.
@@ -16,6 +18,7 @@ type node struct {
 	child, sibling int32
 	fail           int32 // the longest other beginning of a string that the text ends with
 	length         int32 // of the longest string that ends here; 0 for none
+	depth          int32 // bytes since the string began
 	byte           byte
 }
 
@@ -35,7 +38,8 @@ func (m *matcher) add(text string) {
 		next := m.step(at, text[i])
 		if next == 0 {
 			next = int32(len(m.nodes))
-			m.nodes = append(m.nodes, node{byte: text[i], sibling: m.nodes[at].child})
+			m.nodes = append(m.nodes, node{byte: text[i], sibling: m.nodes[at].child, depth: int32(i + 1)})
+			m.longest = max(m.longest, i+1)
 			m.nodes[at].child = next
 			if at == 0 {
 				m.roots[text[i]] = next
@@ -115,6 +119,15 @@ func find[T string | []byte](m *matcher, text T) []span {
 		spans = append(spans, found)
 	}
 	return spans
+}
+
+// begun is the length of the longest end of a text that begins a string: what follows the text decides about it.
+func begun(m *matcher, text []byte) int {
+	at := int32(0)
+	for _, b := range text[max(0, len(text)-m.longest):] {
+		at = m.next(at, b)
+	}
+	return int(m.nodes[at].depth)
 }
 
 func redact(m *matcher, s string) string {

@@ -76,6 +76,31 @@ func (r *Redactor) RedactBytes(b []byte) []byte {
 	return redactBytes(r.current(), b)
 }
 
+// Begun is how many bytes at the end of b may be the beginning of a secret that goes on behind it.
+func (r *Redactor) Begun(b []byte) int {
+	if !r.some.Load() {
+		return 0
+	}
+	return begun(r.current(), b)
+}
+
+// Whole is how many bytes of b, from its first, can be redacted by themselves: no secret stands partly before that point and partly behind it,
+// whatever follows b. It is 0 only where that many bytes have not come yet; b never has to be longer than three times the longest form of a
+// secret. Where secrets overlap without end, as zeros do, the point lies among them.
+func (r *Redactor) Whole(b []byte) int {
+	if !r.some.Load() {
+		return len(b)
+	}
+	m := r.current()
+	end := len(b) - begun(m, b)
+	for _, s := range find(m, b) {
+		if s.from < end && end < s.to && (s.from > 0 || len(b) <= 3*m.longest) {
+			return s.from
+		}
+	}
+	return end
+}
+
 // current is the matcher for all secrets known by now.
 func (r *Redactor) current() *matcher {
 	if m := r.matcher.Load(); m != nil {

@@ -32,6 +32,7 @@ type FS struct {
 	locks  map[uint64]*fileLock // flock(2)
 	guard  func(path string, grow bool) error
 	proc   *inode // what /proc shows; set before the file system is used
+	sys    *inode // the same for /sys
 }
 
 // mount says which file of which file system covers a mount point.

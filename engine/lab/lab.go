@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -34,6 +35,7 @@ type HostSpec struct {
 	Files    map[string]string // put on its file system
 	RVS      string            // what `rvs --version` of the packaged RVS prints, "1.3.0" by default
 	Tests    map[string]string // outcomes of RVS's tests that are not a pass, see TestFails; by configuration, "level" for a level
+	Down     []string          // RDMA adapters whose link is down: "mlx5_0"; there is one for each accelerator
 	Lacks    []string          // libraries of the system that are not there, whatever its packages say
 }
 
@@ -47,6 +49,7 @@ type Lab struct {
 	byName   map[string]*Host
 	commands map[string]Command
 	packages catalogue
+	worlds   atomic.Int64 // containers that were started: each has a PID namespace of its own
 	base     *FS
 	key      ssh.Signer
 	keyPEM   []byte

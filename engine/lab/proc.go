@@ -36,9 +36,10 @@ func procDir(entries map[string]*inode) *inode {
 	}}
 }
 
-// mountProc puts /proc onto the world's file system.
+// mountProc puts /proc and /sys onto the world's file system.
 func (w *World) mountProc() {
 	h := w.host
+	w.fs.sys = h.sysTree()
 	fixed := map[string]*inode{
 		"self": procLink(func(p *Process) string {
 			if p == nil {
@@ -57,6 +58,7 @@ func (w *World) mountProc() {
 		"version":     procText("Linux version " + kernelRelease + " (lab) #1 SMP\n"),
 		"filesystems": procText("nodev\tproc\nnodev\ttmpfs\n\text4\n"),
 		"meminfo":     procText(memInfo),
+		"cmdline":     procText("BOOT_IMAGE=/boot/vmlinuz-" + kernelRelease + " root=/dev/vda1 ro amd_iommu=on iommu=pt quiet\n"),
 		"cpuinfo":     procText(cpuInfo()),
 		"modules":     procFile(0o444, func(*Process) []byte { return h.modules() }),
 		"stat": procFile(0o444, func(*Process) []byte {
@@ -97,6 +99,9 @@ Buffers:          812344 kB
 Cached:         21234568 kB
 SwapTotal:             0 kB
 SwapFree:              0 kB
+HugePages_Total:       0
+HugePages_Free:        0
+Hugepagesize:       2048 kB
 `
 
 // cores is the number of processors of a lab host.
@@ -105,7 +110,7 @@ const cores = 8
 func cpuInfo() string {
 	var b strings.Builder
 	for i := range cores {
-		fmt.Fprintf(&b, "processor\t: %d\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC 9654 96-Core Processor\ncpu MHz\t\t: 2400.000\ncpu cores\t: %d\nflags\t\t: fpu sse2 avx2\n\n", i, cores)
+		fmt.Fprintf(&b, "processor\t: %d\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC 9654 96-Core Processor\ncpu MHz\t\t: 2400.000\nphysical id\t: 0\ncore id\t\t: %d\ncpu cores\t: %d\nflags\t\t: fpu sse2 avx2\n\n", i, i, cores)
 	}
 	return b.String()
 }
@@ -184,6 +189,7 @@ func (p *Process) procDir() *inode {
 		"mounts":         procText("overlay / overlay rw,relatime 0 0\nproc /proc proc rw,nosuid,nodev,noexec 0 0\ntmpfs /run tmpfs rw,nosuid,nodev 0 0\n"),
 		"cgroup":         procText("0::/\n"),
 		"fd":             fds,
+		"ns":             procDir(map[string]*inode{"pid": procLink(func(*Process) string { return fmt.Sprintf("pid:[%d]", p.world.pidNS) })}),
 		"net":            procDir(map[string]*inode{"tcp": procFile(0o444, p.world.procTCP), "tcp6": procText(tcpHeader)}),
 		"oom_score":      procText("0\n"),
 		"loginuid":       procText("4294967295\n"),

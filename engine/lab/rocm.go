@@ -21,6 +21,7 @@ const (
 	rvsRelease   = "1.4.21" // the newest tarball
 	rvsOldBuild  = "1.4.9"
 	rocmBuildTag = "70000-42~24.04"
+	rocmVersion  = "7.0.0"
 )
 
 // rvsModels are the accelerators that RVS has a configuration folder for.
@@ -45,7 +46,10 @@ func rocmPackages() []Package {
 		Name: "rocm-validation-suite", Version: rvsVersion + "." + rocmBuildTag, Description: "The ROCm Validation Suite",
 		Depends: []string{"rocblas", "rocm-smi-lib"}, Files: rvsFiles(rocmRoot, rvsVersion), Programs: map[string]string{rocmRoot + "/bin/rvs": "rvs"},
 	}
+	core := library("rocm-core", "7.0.0."+rocmBuildTag, "Radeon Open Compute (ROCm) Runtime software stack", rocmRoot+"/lib/librocm-core.so.1")
+	core.Files[rocmRoot+"/.info/version"] = rocmVersion + "-42\n"
 	return []Package{
+		core,
 		library("libpci3", "1:3.9.0-4", "PCI utilities (shared library)", systemLibs+"/libpci.so.3"), pciDev,
 		library("libyaml-cpp0.7", "0.7.0+dfsg-8", "YAML parser and emitter for C++", systemLibs+"/libyaml-cpp.so.0.7"), yaml,
 		{Name: "pciutils", Version: "1:3.9.0-4", Description: "PCI utilities", Depends: []string{"libpci3"}, Programs: map[string]string{"/usr/bin/lspci": "lspci"}},
@@ -54,7 +58,6 @@ func rocmPackages() []Package {
 			Depends:  []string{"rocm-core"},
 			Programs: map[string]string{rocmRoot + "/bin/amd-smi": "amd-smi"},
 		},
-		library("rocm-core", "7.0.0."+rocmBuildTag, "Radeon Open Compute (ROCm) Runtime software stack", rocmRoot+"/lib/librocm-core.so.1"),
 		smi, blas, suite,
 		{Name: "doxygen", Version: "1.9.4-4", Description: "Documentation system for C, C++, Java, Python and other languages"},
 		{Name: "unzip", Version: "6.0-28", Description: "De-archiver for .zip files"},
@@ -70,7 +73,7 @@ func rocmCommands() map[string]Command {
 	return map[string]Command{
 		"rvs":     rvsCommand,
 		"amd-smi": amdSMICommand,
-		"lspci":   command("n k v t s= d=", 1, lspciCommand),
+		"lspci":   command("n D k v t s= d=", 1, lspciCommand),
 	}
 }
 

@@ -16,7 +16,7 @@ func TestROCmPrograms(t *testing.T) {
 		{Name: "bare", GPU: "none"},
 		{Name: "old", RVS: "1.1.0"},
 		{Name: "short", Lacks: []string{"libpci.so.3"}},
-		{Name: "ill", GPU: "MI250X", GPUs: 2, Tests: map[string]string{"gst_single": TestFails, "mem": TestSilent, "babel": TestBreaks, "level": TestFails}},
+		{Name: "ill", GPU: "MI250X", GPUs: 2, Down: []string{"mlx5_1"}, Tests: map[string]string{"gst_single": TestFails, "mem": TestSilent, "babel": TestBreaks, "level": TestFails}},
 	}})
 	for _, c := range []struct {
 		host, name, script string
@@ -27,7 +27,18 @@ func TestROCmPrograms(t *testing.T) {
 		{"sane", "model", "/opt/rocm/bin/amd-smi static -a -g 0 --json", 0, `"gpu_data": \[\n\s+\{\n\s+"gpu": 0,\n\s+"asic": \{\n\s+"market_name": "AMD Instinct MI300X"`, `"gpu": 1`},
 		{"sane", "a model that is not there", "/opt/rocm/bin/amd-smi static -g 7 --json", 255, `Device '7' not found`, "gpu_data"},
 		{"bare", "no model", "/opt/rocm/bin/amd-smi static -a -g 0 --json", 255, "Unable to detect any GPU devices", "gpu_data"},
-		{"sane", "other commands of amd-smi", "/opt/rocm/bin/amd-smi reset", 255, "only the commands static and list", ""},
+		{"sane", "other commands of amd-smi", "/opt/rocm/bin/amd-smi reset", 255, "only the commands static, list and version are there", ""},
+		{"sane", "what is asked for", "/opt/rocm/bin/amd-smi static --bus --vram -g 1 --json", 0, `"gpu": 1,\n\s+"bus": \{\n\s+"bdf": "0000:15:00.0"\n\s+\},\n\s+"vram": \{\n\s+"type": "HBM",\n\s+"size": \{\n\s+"value": 196592,\n\s+"unit": "MB"`, "asic"},
+		{"sane", "who they are", "/opt/rocm/bin/amd-smi list --json", 0, `^\[\n\s+\{\n\s+"gpu": 0,\n\s+"bdf": "0000:05:00.0",\n\s+"uuid": "00ff74a1-0000-1000-8000-5a1000000000"`, "gpu_data"},
+		{"sane", "versions", "/opt/rocm/bin/amd-smi version --json", 0, `"amdsmi_library_version": "26.0.2"`, ""},
+		{"sane", "the bus with numbers", "lspci -Dnn", 0, `^0000:00:00\.0 Host bridge \[0600\].*\n0000:05:00\.0 Processing accelerators \[1200\]: Advanced Micro Devices, Inc\. \[AMD/ATI\] Aqua Vanjaram \[Instinct MI300X\] \[1002:74a1\]\n`, ""},
+		{"sane", "the bus in sysfs", "cd /sys/bus/pci/devices && ls && cat 0000:05:00.0/class 0000:05:00.0/vendor 0000:05:00.0/mem_info_vram_total", 0, `^0000:00:00\.0\n0000:05:00\.0\n0000:15:00\.0\n0x120000\n0x1002\n206141652992\n$`, ""},
+		{"bare", "an empty bus", "ls /sys/bus/pci/devices /sys/class /sys/module", 0, `^/sys/bus/pci/devices:\n0000:00:00\.0\n\n/sys/class:\n\n/sys/module:\n$`, ""},
+		{"sane", "adapters", "cd /sys/class/infiniband && ls && cat mlx5_1/ports/1/state mlx5_1/ports/1/rate mlx5_1/fw_ver", 0, `^mlx5_0\nmlx5_1\n4: ACTIVE\n400 Gb/sec \(4X NDR\)\n28\.39\.1002\n$`, ""},
+		{"ill", "an adapter that is down", "cat /sys/class/infiniband/mlx5_0/ports/1/state /sys/class/infiniband/mlx5_1/ports/1/state", 0, `^4: ACTIVE\n1: DOWN\n$`, ""},
+		{"sane", "sysfs takes no files", "echo x >/sys/class/x", 2, "Permission denied", ""},
+		{"sane", "the kernel's command line", "cat /proc/cmdline", 0, ` iommu=pt `, ""},
+		{"sane", "ROCm's version", "cat /opt/rocm/.info/version", 0, `^7\.0\.0-42\n$`, ""},
 		{"sane", "the bus", "lspci", 0, `05:00\.0 Processing accelerators:.*MI300X`, ""},
 		{"sane", "RVS comes from a package", "ls /opt/rocm/bin; rvs --version", 127, "amd-smi\n(.|\n)*rvs: not found", "1.3.0"},
 		{"sane", "version", installRVS + "rvs --version", 0, `1\.3\.0\n`, ""},

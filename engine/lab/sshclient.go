@@ -165,7 +165,7 @@ func (s *sshClient) connect() (*ssh.Client, net.Conn, int) {
 		User: user,
 		Auth: []ssh.AuthMethod{ssh.PublicKeysCallback(s.identities)},
 		HostKeyCallback: func(_ string, _ netAddr, key ssh.PublicKey) error {
-			keyError = s.checkHostKey(knownName(s.get("hostkeyalias", name), port), key)
+			keyError = s.checkHostKey(s.get("hostkeyalias", knownName(name, port)), key) // an alias stands for the port too
 			return keyError
 		},
 	}

@@ -23,7 +23,7 @@ func sshCommands() map[string]Command {
 // sshdOptions are the keywords of sshd_config, in lower case. Those that the lab does not act upon are accepted.
 var sshdOptions = strings.Fields(`acceptenv addressfamily allowagentforwarding allowgroups allowstreamlocalforwarding allowtcpforwarding allowusers
 	authenticationmethods authorizedkeyscommand authorizedkeyscommanduser authorizedkeysfile banner casignaturealgorithms challengeresponseauthentication
-	ciphers clientalivecountmax clientaliveinterval compression denygroups denyusers disableforwarding gatewayports gssapiauthentication hostkey
+	ciphers clientalivecountmax clientaliveinterval compression denygroups denyusers disableforwarding forcecommand gatewayports gssapiauthentication hostkey
 	hostkeyalgorithms ignorerhosts ignoreuserknownhosts kbdinteractiveauthentication kexalgorithms listenaddress logingracetime loglevel macs maxauthtries
 	maxsessions maxstartups passwordauthentication permitemptypasswords permitrootlogin permittty permittunnel permituserenvironment permituserrc
 	persourcemaxstartups pidfile port printlastlog printmotd pubkeyacceptedalgorithms pubkeyauthentication setenv streamlocalbindunlink strictmodes
@@ -38,7 +38,12 @@ type sshdConfig struct {
 	hostKeys []string
 	keyFiles []string
 	pidFile  string
+	force    string   // command that every session runs, whatever the client asks for
+	allowed  []string // accounts that may log in; none: all
 	noRoot   bool
+	loose    bool // nobody looks at the modes of the files with keys
+	noPTY    bool
+	noTunnel bool
 }
 
 // sshdError is a message with sshd's exit code.
@@ -76,6 +81,10 @@ func parseSSHDConfig(p *Process, file string, extra []string) (*sshdConfig, *ssh
 		case len(f) < 2:
 			return nil, &sshdError{fmt.Sprintf("%s line %d: no argument after keyword %q", file, n, f[0]), 255}
 		default:
+			if key == "forcecommand" {
+				c.force = orDefault(c.force, strings.TrimSpace(strings.TrimLeft(strings.TrimSpace(line)[len(key):], " \t=")))
+				continue
+			}
 			if msg := c.set(key, f[1:]); msg != "" {
 				return nil, &sshdError{fmt.Sprintf("%s line %d: %s", file, n, msg), 255}
 			}
@@ -112,10 +121,15 @@ func (c *sshdConfig) set(key string, args []string) string {
 			return "unsupported option \"" + args[0] + "\"."
 		}
 		c.noRoot = args[0] == "no"
-	case "passwordauthentication", "pubkeyauthentication", "usepam", "strictmodes", "kbdinteractiveauthentication", "x11forwarding", "printmotd":
+	case "allowusers":
+		c.allowed = append(c.allowed, args...)
+	case "passwordauthentication", "pubkeyauthentication", "usepam", "strictmodes", "kbdinteractiveauthentication", "x11forwarding", "printmotd", "permittty", "disableforwarding":
 		if args[0] != "yes" && args[0] != "no" {
 			return "unsupported option \"" + args[0] + "\"."
 		}
+		c.loose = c.loose || key == "strictmodes" && args[0] == "no"
+		c.noPTY = c.noPTY || key == "permittty" && args[0] == "no"
+		c.noTunnel = c.noTunnel || key == "disableforwarding" && args[0] == "yes"
 	}
 	return ""
 }
@@ -143,7 +157,13 @@ func (c *sshdConfig) defaults(p *Process) {
 
 // server makes ready what listens: it fails where there is no usable host key, or no directory for privilege separation.
 func (c *sshdConfig) server(p *Process) (*sshServer, string, *sshdError) {
-	s := &sshServer{world: p.world, daemon: p, keyFiles: c.keyFiles, noRoot: c.noRoot}
+	s := &sshServer{
+		world: p.world, daemon: p, keyFiles: c.keyFiles, noRoot: c.noRoot, loose: c.loose,
+		rules: loginRules{force: c.force, noPTY: c.noPTY, noTunnel: c.noTunnel}, allowed: c.allowed,
+	}
+	if user := p.User(); user.UID != 0 { // it cannot become anybody else
+		s.only = user.Name
+	}
 	warnings := ""
 	for _, file := range c.hostKeys {
 		data, err := p.ReadFile(file)
@@ -166,7 +186,7 @@ func (c *sshdConfig) server(p *Process) (*sshServer, string, *sshdError) {
 	if len(s.hostKeys) == 0 {
 		return nil, warnings, &sshdError{"sshd: no hostkeys available -- exiting.", 1}
 	}
-	if info, err := p.Stat("/run/sshd"); err != nil || !info.IsDir() {
+	if info, err := p.Stat("/run/sshd"); s.only == "" && (err != nil || !info.IsDir()) {
 		return nil, warnings, &sshdError{"Missing privilege separation directory: /run/sshd", 255}
 	}
 	return s, warnings, nil
@@ -253,6 +273,11 @@ func runSSHD(p *Process, argv []string, config *sshdConfig, server *sshServer, r
 			}
 		}
 		if !bound {
+			// With -e it tells its standard error; a daemon has none.
+			for _, port := range config.ports {
+				fmt.Fprintf(p.Stderr(), "error: Bind to port %d on %s failed: Address already in use.\r\n", port, config.listen[0])
+			}
+			fmt.Fprint(p.Stderr(), "fatal: Cannot bind any address.\r\n")
 			return 255
 		}
 		if config.pidFile != "none" {

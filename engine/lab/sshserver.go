@@ -25,12 +25,45 @@ type sshServer struct {
 	hostKeys []ssh.Signer
 	keyFiles []string // authorized_keys files; %h and %u as in sshd_config
 	noRoot   bool
+	loose    bool     // StrictModes no
+	only     string   // the one account that may log in where the server does not run as root; "": it does
+	allowed  []string // AllowUsers; none: all
+	rules    loginRules
 }
 
 // login is one connection to an sshServer. Processes know theirs, so that a fault can cut it.
 type login struct {
-	conn net.Conn
-	user User
+	conn  net.Conn
+	user  User
+	rules loginRules
+}
+
+// loginRules are what a login may do: by the server's configuration, and by the options of the key that it came with.
+type loginRules struct {
+	force    string // command that every session runs
+	noPTY    bool
+	noTunnel bool // no forwarding
+}
+
+// rulesKey is where the rules of a login stand in its permissions.
+type rulesKey struct{}
+
+// with adds what the options of an authorized key forbid.
+func (r loginRules) with(options []string) loginRules {
+	for _, o := range options {
+		name, value, _ := strings.Cut(o, "=")
+		switch strings.ToLower(name) {
+		case "restrict":
+			r.noPTY, r.noTunnel = true, true
+		case "no-pty":
+			r.noPTY = true
+		case "no-port-forwarding":
+			r.noTunnel = true
+		case "command":
+			r.force = orDefault(r.force, strings.ReplaceAll(strings.Trim(value, `"`), `\"`, `"`))
+		}
+	}
+	return r
 }
 
 var errDenied = errors.New("permission denied")
@@ -48,10 +81,11 @@ func (s *sshServer) serve(conn net.Conn) {
 		ServerVersion: "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3",
 		MaxAuthTries:  20,
 		PublicKeyCallback: func(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-			if !s.authorized(meta.User(), key) {
+			options, ok := s.authorized(meta.User(), key)
+			if !ok {
 				return nil, errDenied
 			}
-			return &ssh.Permissions{}, nil
+			return &ssh.Permissions{ExtraData: map[any]any{rulesKey{}: s.rules.with(options)}}, nil
 		},
 	}
 	for _, k := range s.hostKeys {
@@ -68,12 +102,17 @@ func (s *sshServer) serve(conn net.Conn) {
 		return
 	}
 	l.user = user
+	l.rules, _ = sc.Permissions.ExtraData[rulesKey{}].(loginRules)
 	go answerKeepalives(requests)
 	for ch := range channels {
 		switch ch.ChannelType() {
 		case "session":
 			go s.session(l, ch)
 		case "direct-tcpip":
+			if l.rules.noTunnel {
+				_ = ch.Reject(ssh.Prohibited, "open failed")
+				continue
+			}
 			go s.forward(ch)
 		default:
 			_ = ch.Reject(ssh.UnknownChannelType, "unknown channel type")
@@ -90,22 +129,28 @@ func answerKeepalives(requests <-chan *ssh.Request) {
 	}
 }
 
-// authorized says whether key may log in as the user.
-func (s *sshServer) authorized(name string, key ssh.PublicKey) bool {
+// authorized says whether key may log in as the user, and with which options.
+func (s *sshServer) authorized(name string, key ssh.PublicKey) (options []string, ok bool) {
 	user, ok := s.world.LookupUser(name)
 	if !ok || (s.noRoot && user.UID == 0) || strings.HasSuffix(user.Shell, "nologin") {
-		return false
+		return nil, false
+	}
+	if s.only != "" && name != s.only || len(s.allowed) > 0 && !slices.Contains(s.allowed, name) {
+		return nil, false
 	}
 	for _, file := range s.keyFiles {
 		file = strings.NewReplacer("%h", user.Home, "%u", user.Name, "%%", "%").Replace(file)
 		if !strings.HasPrefix(file, "/") {
 			file = user.Home + "/" + file
 		}
-		if s.world.strict(file, user) && hasKey(s.world, file, key) {
-			return true
+		if !s.loose && !s.world.strict(file, user) {
+			continue
+		}
+		if options, ok := hasKey(s.world, file, key); ok {
+			return options, true
 		}
 	}
-	return false
+	return nil, false
 }
 
 // strict is sshd's StrictModes: nobody but the user and root may be able to write to the file or the directories that
@@ -122,19 +167,19 @@ func (w *World) strict(file string, user User) bool {
 	}
 }
 
-func hasKey(w *World, file string, key ssh.PublicKey) bool {
+func hasKey(w *World, file string, key ssh.PublicKey) (options []string, ok bool) {
 	data, err := w.fs.ReadFile(file)
 	if err != nil {
-		return false
+		return nil, false
 	}
 	want := key.Marshal()
 	for line := range bytes.Lines(data) {
-		have, _, _, _, err := ssh.ParseAuthorizedKey(line)
+		have, _, options, _, err := ssh.ParseAuthorizedKey(line)
 		if err == nil && bytes.Equal(have.Marshal(), want) {
-			return true
+			return options, true
 		}
 	}
-	return false
+	return nil, false
 }
 
 // forward carries a connection to a port inside the lab, for jump hosts.
@@ -226,8 +271,8 @@ func (r *remoteSession) request(req *ssh.Request) bool {
 		r.env = append(r.env, kv.Name+"="+kv.Value)
 		return true
 	case "pty-req":
-		r.pty = true
-		return true
+		r.pty = !r.login.rules.noPTY
+		return r.pty
 	case "window-change":
 		return r.pty
 	case "signal":
@@ -241,6 +286,13 @@ func (r *remoteSession) request(req *ssh.Request) bool {
 	}
 	if r.process != nil || (req.Type != "shell" && ssh.Unmarshal(req.Payload, &text) != nil) {
 		return false
+	}
+	if r.login.rules.force != "" && (req.Type == "exec" || req.Type == "shell" || req.Type == "subsystem") {
+		if req.Type != "shell" {
+			r.env = append(r.env, "SSH_ORIGINAL_COMMAND="+text.Value)
+		}
+		r.start([]string{r.login.user.Shell, "-c", r.login.rules.force})
+		return true
 	}
 	switch req.Type {
 	case "exec":

@@ -160,6 +160,9 @@ func (v view) enter(here step, name string) (step, bool) {
 	if here.node.ino == rootIno && name == "proc" && here.fs.proc != nil {
 		return step{fs: here.fs, node: *here.fs.proc, name: name}, true
 	}
+	if here.node.ino == rootIno && name == "sys" && here.fs.sys != nil {
+		return step{fs: here.fs, node: *here.fs.sys, name: name}, true
+	}
 	n, ok := here.fs.child(here.node.ino, name)
 	if !ok {
 		return step{}, false

@@ -17,6 +17,8 @@ type World struct {
 	ctx  context.Context //nolint:containedctx // the life of the world
 	stop context.CancelFunc
 
+	pidNS int64 // number of its PID namespace, as /proc/PID/ns shows it
+
 	mu       sync.Mutex
 	hostname string
 	procs    map[int]*Process
@@ -32,12 +34,18 @@ func (h *Host) NewWorld(name, hostname string, fs *FS, net *Network) *World {
 	}
 	w := &World{
 		host: h, name: name, fs: fs, net: net, hostname: hostname,
-		procs: map[int]*Process{}, nextPID: 1, bootTime: h.lab.now(),
+		procs: map[int]*Process{}, nextPID: 1, bootTime: h.lab.now(), pidNS: firstPIDNamespace,
+	}
+	if name != "" {
+		w.pidNS += h.lab.worlds.Add(1)
 	}
 	w.ctx, w.stop = context.WithCancel(h.lab.ctx)
 	w.mountProc()
 	return w
 }
+
+// firstPIDNamespace is the number of a kernel's own PID namespace.
+const firstPIDNamespace = 0xEFFFFFFC
 
 // Name is the container's name, "" for a host.
 func (w *World) Name() string { return w.name }

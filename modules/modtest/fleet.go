@@ -1,6 +1,7 @@
 package modtest
 
 import (
+	"fmt"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -33,7 +34,7 @@ func LabFleet(t testing.TB, n int) *Lab {
 	t.Helper()
 	var specs []lab.HostSpec
 	for i := range n {
-		specs = append(specs, lab.HostSpec{Name: "node" + string(rune('1'+i))})
+		specs = append(specs, lab.HostSpec{Name: fmt.Sprintf("node%d", i+1)})
 	}
 	l, err := lab.Start(lab.Options{Hosts: specs})
 	if err != nil {

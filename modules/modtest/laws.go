@@ -15,7 +15,7 @@ import (
 // Laws holds the laws against every case that is for this kind of fleet. All cases go through each stage together, since what
 // they need is apart, and a look at whole hosts between two stages takes its time: what differs there is told by its name.
 func Laws(t *testing.T, fleet Fleet, modules engine.Modules, cases []Case) {
-	s := &session{fleet: fleet, modules: modules}
+	s := &session{fleet: fleet, modules: modules, archive: Archive(t, fleet.Image(), ArchivedImage)}
 	for _, c := range cases {
 		if c.Only == "" || c.Only == fleet.Kind() {
 			s.benches = append(s.benches, &bench{Case: c, session: s})
@@ -34,6 +34,7 @@ type session struct {
 	fleet   Fleet
 	modules engine.Modules
 	benches []*bench
+	archive string
 	shot    remotetest.Snapshot // of the begin of the stage
 }
 
@@ -179,10 +180,13 @@ variable "image" {
 variable "older" {
   type = string
 }
+variable "archive" {
+  type = string
+}
 play "laws" {
   hosts = group.all
 ` + steps + "\n}\n"
-	vars := map[string]string{"image": b.fleet.Image(), "older": b.fleet.Older()}
+	vars := map[string]string{"image": b.fleet.Image(), "older": b.fleet.Older(), "archive": b.archive}
 	return Play{Modules: b.modules, Inventory: b.fleet.Inventory(), Text: text, Vars: vars, Mode: mode}.Do(t)
 }
 

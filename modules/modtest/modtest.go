@@ -27,8 +27,8 @@ type Case struct {
 	Before string
 	// Given are steps that stand before the step in its playbook, and have run once: what it stands on, such as the container it works in.
 	Given string
-	// Step is the step in HCL, with the name "it". It may use var.image and var.older, two images of the fleet's registry, and run_once
-	// and the like as any step.
+	// Step is the step in HCL, with the name "it". It may use var.image and var.older, two images of the fleet's registry, var.archive, the path of
+	// an archive with the former under the name of ArchivedImage, and run_once and the like as any step.
 	Step string
 	// Ends is how the first run ends the step; the zero value is Changed.
 	Ends event.Status

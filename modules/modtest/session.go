@@ -95,8 +95,8 @@ func (p Play) carryOut(t testing.TB, plan *engine.Plan, inv *inventory.Inventory
 			t.Error(err)
 		}
 	}()
-	seen := &Played{Mode: p.Mode}
 	artifacts := t.TempDir()
+	seen := &Played{Mode: p.Mode, Artifacts: artifacts}
 	seen.ExitCode = plan.Run(t.Context(), engine.RunOptions{
 		Sinks: []event.Sink{seen}, Registry: &engine.Registry{Transport: inv.Registry}, Redactor: &eval.Redactor{}, Files: &config.Files{},
 		Check: p.Mode == Check, Diff: true, Now: time.Now,
@@ -125,9 +125,10 @@ func target(h *inventory.Host) ssh.Target {
 
 // Played is what a playbook told while it was carried out.
 type Played struct {
-	Mode     Mode
-	Events   []event.Event
-	ExitCode int
+	Mode      Mode
+	Events    []event.Event
+	ExitCode  int
+	Artifacts string // folder with those of each host in HOST/PATH; it is there until the test ends
 }
 
 // Handle takes one event.

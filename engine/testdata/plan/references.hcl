@@ -39,7 +39,7 @@ play "first" {
   }
   step "value" "fifth" {
     key          = each.key # ERROR: "each" has a value only in a step with for_each.
-    value        = host.facts.os.name # ERROR: Not supported yet: host.facts
+    value        = host.fcats.os.name # ERROR: There is no value of host "fcats". Did you mean "facts"?
     ignore_errors = self.changed # ERROR: No self here
   }
   step "value" "sixth" {

@@ -1,0 +1,177 @@
+package modules_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"cvsplay/engine/event"
+	"cvsplay/engine/lab"
+	"cvsplay/modules"
+	"cvsplay/modules/modtest"
+)
+
+// copyStep is a step that copies the archive's image; more are other arguments.
+func copyStep(more string) string {
+	return `
+step "image_present" "it" {
+  image   = "` + modtest.ArchivedImage + `"
+  source  = var.archive
+  address = host.address == "127.0.0.1" ? host.name : host.address
+` + more + `
+}
+`
+}
+
+func playCopy(t *testing.T, fleet modtest.Fleet, archive, more string, mode modtest.Mode) modtest.Played {
+	t.Helper()
+	text := "variable \"archive\" {\n  type = string\n}\nplay \"copy\" {\n  hosts = group.all\n" + copyStep(more) + "\n}\n"
+	return modtest.Play{Modules: modules.All(), Inventory: fleet.Inventory(), Text: text, Vars: map[string]string{"archive": archive}, Mode: mode}.Do(t)
+}
+
+// sources tells from where every host has the image, and whom each host served.
+func sources(t *testing.T, p modtest.Played) (from map[string]string, served map[string]int) {
+	t.Helper()
+	from, served = map[string]string{}, map[string]int{}
+	for host, e := range p.Ends("it") {
+		var r struct{ From string }
+		if err := json.Unmarshal(e.Results, &r); err != nil && e.Status != event.Failed && e.Status != event.Unreachable {
+			t.Fatalf("%s: %v\n%s", host, err, p)
+		}
+		from[host] = r.From
+		served[r.From]++
+	}
+	return from, served
+}
+
+func warnings(p modtest.Played) []string {
+	var out []string
+	for _, e := range p.Events {
+		if e.Kind == event.Warning {
+			out = append(out, e.Host+": "+e.Message)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// nothingLeft holds the hosts to have no keys and no sshd of a copy any more.
+func nothingLeft(t *testing.T, fleet modtest.Fleet) {
+	t.Helper()
+	for _, host := range fleet.Hosts() {
+		fleet.Exec(host, `for d in /var/tmp/.cvsplay-image-*; do if [ -e "$d" ]; then echo "$d is there"; exit 1; fi; done
+for p in /proc/[0-9]*/cmdline; do
+  case "$(tr '\000' ' ' <"$p" 2>/dev/null)" in *cvsplay-image*sshd_config*) echo "$p serves"; exit 1 ;; esac
+done
+`)
+	}
+}
+
+// The archive leaves the controller for the seeds alone, and every one of 64 hosts has the image in the end.
+func TestImageCopiedOnLab(t *testing.T) {
+	fleet := modtest.LabFleet(t, 64)
+	archive := modtest.Archive(t, fleet.Image(), modtest.ArchivedImage)
+	p := playCopy(t, fleet, archive, "", modtest.Run)
+	from, served := sources(t, p)
+	if served["controller"] != 2 || len(from) != 64 || served[""] > 0 || p.ExitCode != 0 {
+		t.Errorf("served %v\n%s", served, p)
+	}
+	for _, host := range fleet.Hosts() {
+		fleet.Exec(host, "docker image inspect "+modtest.ArchivedImage+" >/dev/null\n")
+	}
+	if w := warnings(p); len(w) > 0 {
+		t.Errorf("warnings: %v", w)
+	}
+	nothingLeft(t, fleet)
+	again := playCopy(t, fleet, archive, "", modtest.Run)
+	for host, e := range again.Ends("it") {
+		if e.Status != event.OK {
+			t.Errorf("second run: %s is %s: %s", host, e.Status, e.Reason)
+		}
+	}
+}
+
+// What goes wrong on a host is that host's: the others get the image, and those that cannot be served get it from the controller and say why.
+func TestImageCopyFaultsOnLab(t *testing.T) {
+	fail := func(match, text string) lab.Fault {
+		return lab.Fault{Kind: lab.Fail, Match: match, Text: text, Code: 1}
+	}
+	for _, c := range []struct {
+		name   string
+		faults map[string]lab.Fault
+		setup  map[string]string
+		more   string
+		from   string // of node1 …
+		warns  string // of what the warnings have
+	}{
+		{name: "one lost", faults: map[string]lab.Fault{"node1": {Kind: lab.Unreachable}}, from: " controller node2 node2"},
+		{name: "no ssh on one", setup: map[string]string{"node4": "rm /usr/bin/ssh"}, from: "node4 node4 node4 controller", warns: "node4: " + modtest.ArchivedImage + " came from the controller and not from another host: no ssh on this host"},
+		{name: "port taken on the seed", setup: map[string]string{"node1": "/usr/sbin/sshd -p 2226 -o PidFile=/run/other.pid"}, from: "controller controller node2 node2",
+			warns: "Bind to port 2226 on 0.0.0.0 failed: Address already in use."},
+		{name: "no keys on one", faults: map[string]lab.Fault{"node3": fail("ssh-keygen", "no entropy")}, from: "controller node1 controller node1", warns: "no keys could be made: no entropy"},
+		{name: "the address leads nowhere", more: `address = "nowhere.invalid"`, from: "controller controller controller controller", warns: "Could not resolve hostname nowhere.invalid"},
+		{name: "the seed's disk is full", faults: map[string]lab.Fault{"node1": {Kind: lab.DiskFull, Path: "/var/tmp"}}, from: "# controller node2 node2"},
+		{name: "the archive is not loaded on the seed", faults: map[string]lab.Fault{"node1": fail("^docker load", "Error processing tar file")}, from: "# controller node2 node2"},
+		{name: "nor is the stream on a receiver: it gets the archive, and says what failed", faults: map[string]lab.Fault{"node2": {Kind: lab.Fail, Match: "^docker load$", Text: "unexpected EOF", Code: 1}},
+			from: "controller controller node1 node1", warns: "unexpected EOF"},
+		{name: "it had an older one", setup: map[string]string{"node2": "docker pull -q debian:12 >/dev/null; docker tag debian:12 " + modtest.ArchivedImage}, from: "controller node1 node1 node1"},
+		{name: "one has it already: nothing leaves the controller", setup: map[string]string{"node3": "docker pull -q rocm/cvs:latest >/dev/null; docker tag rocm/cvs:latest " + modtest.ArchivedImage}, from: "node3 node3 present node3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fleet := modtest.LabFleet(t, 4)
+			archive := modtest.Archive(t, fleet.Image(), modtest.ArchivedImage)
+			for host, script := range c.setup {
+				fleet.Exec(host, script+"\n")
+			}
+			for host, f := range c.faults {
+				if err := fleet.Host(host).SetFaults(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			more := "  seeds = 1\n"
+			text := c.more
+			p := modtest.Play{Modules: modules.All(), Inventory: fleet.Inventory(), Vars: map[string]string{"archive": archive}, Mode: modtest.Run,
+				Text: "variable \"archive\" {\n  type = string\n}\nplay \"copy\" {\n  hosts = group.all\n" + withAddress(copyStep(more), text) + "\n}\n"}.Do(t)
+			from, _ := sources(t, p)
+			var got []string
+			for i := range 4 {
+				host := fmt.Sprintf("node%d", i+1)
+				if p.Ends("it")[host].Status == event.Failed {
+					from[host] = "#"
+				}
+				got = append(got, from[host])
+			}
+			if strings.Join(got, " ") != c.from {
+				t.Errorf("from %s, want %s\n%s", strings.Join(got, " "), c.from, p)
+			}
+			if w := strings.Join(warnings(p), "\n"); !strings.Contains(w, c.warns) || c.warns == "" && w != "" {
+				t.Errorf("warnings %s, want %s\n%s", w, c.warns, p)
+			}
+			for host := range c.faults {
+				if err := fleet.Host(host).SetFaults(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.faults["node1"].Kind != lab.Unreachable {
+				nothingLeft(t, fleet)
+			}
+		})
+	}
+}
+
+// withAddress puts another address into a step.
+func withAddress(step, address string) string {
+	if address == "" {
+		return step
+	}
+	var out []string
+	for line := range strings.Lines(step) {
+		if strings.HasPrefix(strings.TrimSpace(line), "address") {
+			line = address + "\n"
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "")
+}

@@ -3,6 +3,7 @@ package modules
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ type guard struct {
 	yes, no string
 	// precondition: the script does not run where it does not hold. Else: nothing is left to do where it holds.
 	precondition bool
+	// leaves is what is at the path once the script has done its work. "": the answer itself, and not its exit code, tells whether the guard holds.
+	leaves engine.PathKind
+	byCode bool // the exit code alone tells
 }
 
 // verdict is what all guards say together.
@@ -38,7 +42,9 @@ func (v verdict) want() string { return strings.Join(v.goal, " or ") }
 func (a execArgs) guards() []guard {
 	var out []guard
 	if a.Creates != "" {
-		out = append(out, pathGuard(a.Creates, a.Creates+" exists", a.Creates+" does not exist"))
+		g := pathGuard(a.Creates, a.Creates+" exists", a.Creates+" does not exist")
+		g.leaves = engine.AnyKind
+		out = append(out, g)
 	}
 	if a.Removes != "" {
 		g := pathGuard(a.Removes, a.Removes+" exists", a.Removes+" does not exist")
@@ -47,7 +53,7 @@ func (a execArgs) guards() []guard {
 			there, err := exists(ans)
 			return !there, err
 		}
-		g.yes, g.no = g.no, g.yes
+		g.yes, g.no, g.leaves = g.no, g.yes, engine.Absent
 		out = append(out, g)
 	}
 	if a.Unless != "" {
@@ -87,6 +93,32 @@ func (a execArgs) verdict(answers []engine.Answer) (verdict, error) {
 		}
 	}
 	return v, nil
+}
+
+// proof is what the guards answer once the script has done its work, where its exit code and one guard are all there is to judge; nil: there is
+// more.
+func (a execArgs) proof() []engine.Answer {
+	if len(a.FailRegex)+len(a.OKRegex) > 0 || !slices.Contains(a.OKCodes, 0) {
+		return nil
+	}
+	out := []engine.Answer{}
+	proofs := 0
+	for _, g := range a.guards() {
+		answer := engine.Answer{State: engine.Given}
+		if _, path := g.ask.(engine.Path); path {
+			answer.Path.Kind = g.leaves
+		} else if !g.byCode {
+			return nil
+		}
+		if !g.precondition {
+			proofs++
+		}
+		out = append(out, answer)
+	}
+	if proofs > 1 {
+		return nil
+	}
+	return out
 }
 
 // pathGuard holds where something is at a path, or matches a glob. A link that leads nowhere is something.
@@ -154,8 +186,9 @@ func (a execArgs) commandGuard(name, text string) guard {
 			}
 			return ans.Code == 0, nil
 		},
-		yes: name + " holds",
-		no:  name + " does not hold",
+		byCode: true,
+		yes:    name + " holds",
+		no:     name + " does not hold",
 	}
 }
 
@@ -171,7 +204,7 @@ func (a execArgs) versionGuard() guard {
 		}
 		return hasVersion(ans.Stdout.String(), want) || hasVersion(ans.Stderr.String(), want), nil
 	}
-	g.yes, g.no = "version "+want+" is there", "version "+want+" is not there"
+	g.yes, g.no, g.byCode = "version "+want+" is there", "version "+want+" is not there", false
 	return g
 }
 

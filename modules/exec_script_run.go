@@ -83,6 +83,7 @@ func decideExec(a execArgs, seen engine.Seen) engine.Decision {
 			Want:  v.want(),
 			Do:    []engine.Action{a.shell()},
 			Again: a.RetryUnknown || v.proof,
+			Proof: a.proof(),
 		}},
 		Results: engine.Values{"ran": true},
 	}

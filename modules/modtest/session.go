@@ -96,12 +96,17 @@ func (p Play) carryOut(t testing.TB, plan *engine.Plan, inv *inventory.Inventory
 		}
 	}()
 	artifacts := t.TempDir()
+	dialers := map[string]remote.Dialer{} // one for each host, since it remembers what its connections lost
+	for _, name := range inv.Names() {
+		h, _ := inv.Host(name)
+		dialers[name] = pool.Dialer(target(h))
+	}
 	seen := &Played{Mode: p.Mode, Artifacts: artifacts}
 	seen.ExitCode = plan.Run(t.Context(), engine.RunOptions{
 		Sinks: []event.Sink{seen}, Registry: &engine.Registry{Transport: inv.Registry}, Redactor: &eval.Redactor{}, Files: &config.Files{},
 		Check: p.Mode == Check, Diff: true, Now: time.Now,
 		Dial: func(ctx context.Context, h *inventory.Host) (remote.Conn, error) {
-			return pool.Dialer(target(h)).Dial(ctx)
+			return dialers[h.Name].Dial(ctx)
 		},
 		Artifact: func(host, path string) (io.WriteCloser, error) {
 			file := filepath.Join(artifacts, host, path)

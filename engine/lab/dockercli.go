@@ -66,6 +66,8 @@ var dockerVerbs = map[string]dockerVerb{
 	"cp":       {build: (*dockerCLI).cp, request: "Get containers/NAME/archive"},
 	"login":    {build: (*dockerCLI).login, offline: true},
 	"logout":   {build: (*dockerCLI).logout, offline: true},
+
+	"dial-stdio": {build: (*dockerCLI).dialStdio},
 }
 
 // dockerGroups are the longer spellings.
@@ -76,6 +78,7 @@ var dockerGroups = map[string]map[string]string{
 	},
 	"image":    {"ls": "images", "list": "images", "inspect": "inspect", "pull": "pull", "tag": "tag", "rm": "rmi", "save": "save", "load": "load"},
 	"manifest": {"inspect": "manifest"},
+	"system":   {"dial-stdio": "dial-stdio"},
 }
 
 // exitCode ends the client with a code and without words.

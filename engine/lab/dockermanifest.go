@@ -24,6 +24,10 @@ type servedManifest struct {
 
 // ask asks the registry of a reference for its manifest, from this host and with this client's login.
 func (d *dockerCLI) ask(ref imageRef) (servedManifest, error) {
+	return d.askAs(ref, d.loginFor(ref.domain))
+}
+
+func (d *dockerCLI) askAs(ref imageRef, login registryLogin) (servedManifest, error) {
 	m := servedManifest{ref: ref}
 	if _, off := d.p.Host().Fault(Offline); off {
 		return m, manifestError{pullOffline, registryHost(ref.domain), ""}
@@ -35,7 +39,6 @@ func (d *dockerCLI) ask(ref imageRef) (servedManifest, error) {
 	if err != nil {
 		return m, err
 	}
-	login := d.loginFor(ref.domain)
 	if login.user != "" {
 		req.SetBasicAuth(login.user, login.password)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"cvsplay/engine/event"
+	"cvsplay/engine/remote/remotetest"
 )
 
 // A site is hosts on which runs of several controllers meet.
@@ -204,4 +205,15 @@ func TestLiveRun(t *testing.T) {
 func TestTwoRunsAtOnce(t *testing.T) {
 	s, u := labSite(newUser(t), 4)
 	twoAtOnce(t, s, u)
+}
+
+// The same with real nodes, engines and shells.
+func TestKilledRunOnCluster(t *testing.T) {
+	c := remotetest.UseCluster(t)
+	s := site{t: t, inventory: c.Inventory, sh: c.Exec}
+	for _, n := range c.Nodes {
+		s.hosts = append(s.hosts, n.Name)
+	}
+	t.Cleanup(func() { s.everywhere("rm -f /tmp/begun-* /tmp/go-*") })
+	killedRun(t, s, newUser(t))
 }

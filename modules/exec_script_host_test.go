@@ -232,6 +232,47 @@ func TestExecTimeoutLeavesNothing(t *testing.T) {
 	})
 }
 
+// The same inside of a container, whose processes the account may not signal on the host: they are the container engine's.
+func TestExecTimeoutInsideLeavesNothing(t *testing.T) {
+	inside := func(t *testing.T, inventory, image, runtime string) {
+		box := fmt.Sprintf("step \"container_ensure\" \"box\" {\n  name = \"exec_timeout\"\n  image = %q\n  runtime = %q\n  lifetime = \"persistent\"\n}\n", image, runtime)
+		in := "inside = step.box\nhosts = [\"node1\"]\n"
+		done := perform(t, inventory, box+
+			execStep("it", fmt.Sprintf("%stimeout = \"2s\"\nignore_errors = true\nscript = %q", in, spawning))+
+			execStep("left", fmt.Sprintf("%sread_only = true\nscript = %q", in, counting)), modtest.Run)
+		if got, want := outcome(done.Ends("it")["node1"], "stdout"), `failed: took longer than 2s; stdout "begun\n"`; got != want {
+			t.Errorf("got %s\nwant %s\n%s", got, want, done)
+		}
+		if got := outcome(done.Ends("left")["node1"], "stdout"); got != `ok; stdout ""` {
+			t.Errorf("left: %s", got)
+		}
+	}
+	t.Run("lab", func(t *testing.T) {
+		fleet := modtest.LabFleet(t, 1)
+		inside(t, fleet.Inventory(), fleet.Image(), "docker")
+	})
+	t.Run("cluster", func(t *testing.T) {
+		c := remotetest.UseCluster(t)
+		for _, who := range []struct{ name, inventory, runtime string }{
+			{"root, docker", c.Inventory, "docker"}, {"an account with sudo, docker", c.AsAmd, "docker"}, {"root, podman", c.Inventory, "podman"},
+		} {
+			t.Run(who.name, func(t *testing.T) { inside(t, who.inventory, c.Registry+"/rocm/cvs:latest", who.runtime) })
+		}
+	})
+}
+
+// What the account may not end is named.
+func TestExecTimeoutNamesSurvivors(t *testing.T) {
+	c := remotetest.UseCluster(t)
+	script := strings.ReplaceAll("sudo -n sh -c 'trap \"\" TERM; sleep NAP6; :' &\necho begun\nsleep NAP7\n", "NAP", naps)
+	done := perform(t, c.AsAmd, execStep("it", fmt.Sprintf("hosts = [\"node1\"]\ntimeout = \"2s\"\nscript = %q", script)), modtest.Run)
+	c.Exec("node1", "for p in /proc/[0-9]*; do case $(tr '\\000' ' ' <$p/cmdline 2>/dev/null || :) in 'sleep "+naps+"6 ') kill -s KILL ${p#/proc/} ;; esac; done")
+	got := outcome(done.Ends("it")["node1"], "stdout")
+	if !strings.HasPrefix(got, "failed: took longer than 2s\nstill running, could not be killed: ") || !strings.Contains(got, " sleep") || !strings.HasSuffix(got, `; stdout "begun\n"`) {
+		t.Error(got)
+	}
+}
+
 // A connection that breaks while a script runs leaves it unknown; it runs again only where something tells that it may.
 func TestExecConnectionLost(t *testing.T) {
 	server := remotetest.Sshd(t)

@@ -47,7 +47,7 @@ const dockerDescribe = `
 			fi 2>/dev/null | tr -d ' \t\r\n'
 		}
 		login_entry() { login_file | sed -n 's|.*"'"$1"'":{\([^}]*\)}.*|\3|p'; }
-		login() {
+		print_login() { # mksh takes "login" for its own
 			helper=$(login_file | sed -n 's|.*"credHelpers":{\([^}]*\)}.*|\1|p' | tr ',' '\n' | sed -n 's|^"'"$2"'":"\([^"]*\)"$|\3|p')
 			[ -n "$helper" ] || helper=$(login_file | sed -n 's|.*"credsStore":"\([^"]*\)".*|\1|p')
 			if [ -n "$helper" ]; then
@@ -69,13 +69,13 @@ const dockerDescribe = `
 		}
 		request() {
 			printf 'GET /distribution/%s/json HTTP/1.0\r\nHost: docker\r\nX-Registry-Auth: ' "$1"
-			login "$2" "$3"
+			print_login "$2" "$3"
 			printf '\r\n\r\n'
 			while echo && { sleep 0.1 || sleep 1; }; do :; done
 		} 2>/dev/null
 		option() {
 			printf 'header = "X-Registry-Auth: '
-			login "$1" "$2"
+			print_login "$1" "$2"
 			echo '"'
 		}
 		limit=

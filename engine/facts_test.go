@@ -227,3 +227,87 @@ func TestFactQuestions(t *testing.T) {
 		}
 	}
 }
+
+// treeOfANode is what a node shows of itself, as files below a folder, without their last line end.
+var treeOfANode = map[string]string{
+	"sys/devices/x": "", "sys/class/net/eth0/mtu": "1500",
+	"sys/bus/pci/devices/0000:00:00.0/class": "0x060000", "sys/bus/pci/devices/0000:00:00.0/vendor": "0x1022", "sys/bus/pci/devices/0000:00:00.0/device": "0x14a4",
+	"sys/bus/pci/devices/0000:05:00.0/class": "0x120000", "sys/bus/pci/devices/0000:05:00.0/vendor": "0x1002", "sys/bus/pci/devices/0000:05:00.0/device": "0x74a1",
+	"sys/bus/pci/devices/0000:05:00.0/mem_info_vram_total": "206141652992", "sys/bus/pci/devices/0000:05:00.0/unique_id": "f2c1a0b3d4e50000",
+	"sys/bus/pci/devices/0000:05:00.1/class": "0x040300", "sys/bus/pci/devices/0000:05:00.1/vendor": "0x1002", "sys/bus/pci/devices/0000:05:00.1/device": "0xab28",
+	"sys/bus/pci/devices/0000:18:00.0/class": "0x030200", "sys/bus/pci/devices/0000:18:00.0/vendor": "0x10de", "sys/bus/pci/devices/0000:18:00.0/device": "0x2330",
+	"sys/bus/pci/devices/0000:c1:00.0/class": "0x030000", "sys/bus/pci/devices/0000:c1:00.0/vendor": "0x1a03", "sys/bus/pci/devices/0000:c1:00.0/device": "0x2000",
+	"sys/module/nvidia/version":                 "550.90.07",
+	"sys/class/infiniband/mlx5_0/fw_ver":        "28.39.1002",
+	"sys/class/infiniband/mlx5_0/node_type":     "1: CA",
+	"sys/class/infiniband/mlx5_0/ports/1/state": "4: ACTIVE", "sys/class/infiniband/mlx5_0/ports/1/phys_state": "5: LinkUp",
+	"sys/class/infiniband/mlx5_0/ports/1/rate": "400 Gb/sec (4X NDR)", "sys/class/infiniband/mlx5_0/ports/1/link_layer": "InfiniBand",
+	"sys/class/infiniband/rxe0/ports/1/state": "1: DOWN", "sys/class/infiniband/rxe0/ports/1/phys_state": "3: Disabled",
+	"sys/class/infiniband/rxe0/ports/1/rate": "2.5 Gb/sec (1X SDR)", "sys/class/infiniband/rxe0/ports/1/link_layer": "Ethernet",
+	"opt/rocm/core-7.9/.info/version": "7.9.0", "opt/rocm/core-7.10/bin/x": "",
+	"bin/lspci": "#!/bin/sh\necho '0000:18:00.0 3D controller [0302]: NVIDIA Corporation GH100 [H100 SXM5 80GB] [10de:2330] (rev a1)'",
+}
+
+// amd-smi of a version that does not know all options that it is asked with.
+const pickySMI = `#!/bin/sh
+case "$*" in
+*--board*) echo "Parameter '--board' is invalid" >&2; exit 2 ;;
+"static --json") echo "WARNING: not in group render"; echo '[{"gpu": 0, "asic": {"market_name": "AMD Instinct MI300X"}, "bus": {"bdf": "0000:05:00.0"}}]' ;;
+"version --json") echo '[{"version": "24.6.2"}]' ;;
+*) exit 1 ;;
+esac`
+
+// The questions find in a node's own files what the archives say, whatever shell it has, with amd-smi and without.
+func TestFactsOfANode(t *testing.T) {
+	const h100 = `{"arch":null,"bus":"0000:18:00.0","device_id":"0x2330","index":1,"memory":null,"model":"NVIDIA H100 SXM5 80GB","serial":null,"uuid":null,"vbios":null,"vendor":"NVIDIA"}`
+	for _, c := range []struct{ name, family, smi, want string }{
+		{"the bus", "gpu", "", `{"count":2,"devices":[{"arch":null,"bus":"0000:05:00.0","device_id":"0x74a1","index":0,"memory":206141652992,"model":null,"serial":null,"uuid":"f2c1a0b3d4e50000","vbios":null,"vendor":"AMD"},` +
+			h100 + `],"driver":null,"model":null,"smi":null,"source":"pci","vendor":"mixed"}`},
+		{"amd-smi", "gpu", pickySMI, `{"count":2,"devices":[{"arch":null,"bus":"0000:05:00.0","device_id":"0x74a1","index":0,"memory":206141652992,"model":"AMD Instinct MI300X","serial":null,"uuid":"f2c1a0b3d4e50000","vbios":null,"vendor":"AMD"},` +
+			h100 + `],"driver":null,"model":null,"smi":"24.6.2","source":"amd-smi","vendor":"mixed"}`},
+		{"adapters", "ib", "", `{"count":2,"devices":[{"fw":"28.39.1002","link_layer":"InfiniBand","name":"mlx5_0","physical_state":"LinkUp","port":1,"rate":400,"state":"ACTIVE"},` +
+			`{"fw":null,"link_layer":"Ethernet","name":"rxe0","physical_state":"Disabled","port":1,"rate":2.5,"state":"DOWN"}]}`},
+		{"several of ROCm", "rocm", "", `{"path":"/opt/rocm/core-7.10","version":"7.10"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, text := range treeOfANode {
+				writeNode(t, filepath.Join(dir, name), text)
+			}
+			if c.smi != "" {
+				writeNode(t, filepath.Join(dir, "opt/rocm/bin/amd-smi"), c.smi)
+			}
+			family := familyNamed(t, c.family)
+			ask := family.ask
+			ask.Text = strings.NewReplacer("/sys", dir+"/sys", "/opt", dir+"/opt").Replace(ask.Text)
+			t.Setenv("PATH", dir+"/bin:"+os.Getenv("PATH"))
+			for name, sh := range shells(t) {
+				a := runFrame(t, sh, setting{}.shellFrame(ask, questionLimit, nil))
+				a.Stdout.Bytes = bytes.ReplaceAll(a.Stdout.Bytes, []byte(dir), nil)
+				a.Stdout.Size = int64(len(a.Stdout.Bytes))
+				v, err := family.value(a)
+				if err != nil {
+					t.Errorf("%s: %v\n%s%s", name, err, a.Stdout, a.Stderr)
+					continue
+				}
+				if got := string(eval.ToJSON(v)); got != c.want {
+					t.Errorf("%s tells\n%s, want\n%s", name, got, c.want)
+				}
+			}
+		})
+	}
+}
+
+func writeNode(t *testing.T, path, text string) {
+	t.Helper()
+	mode := os.FileMode(0o644)
+	if strings.HasPrefix(text, "#!") {
+		mode = 0o755
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text+"\n"), mode); err != nil {
+		t.Fatal(err)
+	}
+}

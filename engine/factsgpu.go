@@ -161,16 +161,14 @@ func readGPU(a Answer) (any, error) {
 func (g *gpuFacts) summarize() {
 	g.Count = len(g.Devices)
 	for i, d := range g.Devices {
-		switch {
-		case i == 0:
+		if i == 0 {
 			g.Vendor, g.Model = told(d.Vendor), d.Model
-		default:
-			if *g.Vendor != d.Vendor {
-				g.Vendor = told("mixed")
-			}
-			if g.Model == nil || d.Model == nil || *g.Model != *d.Model {
-				g.Model = nil
-			}
+		}
+		if *g.Vendor != d.Vendor {
+			g.Vendor = told("mixed")
+		}
+		if g.Model == nil || d.Model == nil || *g.Model != *d.Model {
+			g.Model = nil
 		}
 	}
 }

@@ -96,7 +96,10 @@ var kernelFamily = Family{
 		{Name: "release", Type: cty.String, Doc: "`\"6.8.0-60-generic\"`."},
 		{Name: "version", Type: cty.String, Doc: "Which build of it: `\"#63-Ubuntu SMP PREEMPT_DYNAMIC …\"`."},
 		{Name: "command_line", Type: cty.String, Doc: "The whole of `/proc/cmdline`."},
-		{Name: "parameters", Type: cty.Map(cty.String), Doc: "The same by name: `parameters[\"iommu\"]`. One without a value is `\"\"`; of several of one name it is the last."},
+		{
+			Name: "parameters", Type: cty.Map(cty.String),
+			Doc: "The same by name: `parameters[\"iommu\"]`. One without a value is `\"\"`; of several of one name it is the last.",
+		},
 	},
 	ask:  Shell{Text: "# facts: kernel\nuname -r && uname -v && cat /proc/cmdline\n"},
 	read: readKernel,

@@ -145,4 +145,4 @@ type registryError struct {
 	words   string
 }
 
-func (e *registryError) Error() string { return string(e.problem) + ": " + e.words }
+func (e *registryError) Error() string { return e.words }

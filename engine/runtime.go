@@ -28,6 +28,8 @@ type Runtime struct {
 	BeforeRemove string
 	// CheckHealth is sh that runs the health check of container $1 once. "": its engine does, from time to time.
 	CheckHealth string
+	// Describe and DescribeImages are sh that asks a registry from the host: the bodies of RuntimeDescribe's functions.
+	Describe, DescribeImages string
 }
 
 var runtimes []Runtime

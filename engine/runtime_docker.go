@@ -11,5 +11,6 @@ func init() {
 		echo '{"auths":{"none.invalid":{}}}' >"$dir/config.json"
 		ctr --config "$dir" login -u "$3" --password-stdin "$2" >/dev/null &&
 			ctr --config "$dir" pull -q "$1" </dev/null`,
+		Describe: dockerDescribe, DescribeImages: dockerDescribeImages,
 	})
 }

@@ -13,5 +13,6 @@ func init() {
 		BeforeRemove: `ctr stop -t 0 "$@" >/dev/null 2>&1 </dev/null`,
 		// It has no daemon: timers of systemd run the checks, and where there is no systemd nothing does.
 		CheckHealth: `ctr healthcheck run "$1" >/dev/null 2>&1 </dev/null`,
+		Describe:    podmanDescribe, DescribeImages: podmanDescribeImages,
 	})
 }

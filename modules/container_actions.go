@@ -75,7 +75,7 @@ until said=$(ctr run -d --pull=never --label "` + labelBoot + `=$life_boot" --la
 		fi
 		;;
 	esac
-	if [ "$again" = no ] || [ "$tries" -ge 30 ]; then
+	if [ "$again" = no ] || [ "$tries" -ge 60 ]; then
 		printf '%s\n' "$said" >&2
 		[ -z "$other" ] || printf 'another run has taken the name meanwhile: %s\n' "$other" >&2
 		exit "$rc"

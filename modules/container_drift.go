@@ -40,13 +40,14 @@ func (s containerSpec) drift(c containerInspect, facts containerFacts) []contain
 	d.pairs("env", envMap(c.Config.Env), s.Env)
 	d.pairs("labels", c.Config.Labels, s.Labels)
 	d.list("volumes", h.Binds, s.Volumes, amongTexts(plainVolume, h.Binds, c.Config.said("--volume", "-v")))
-	d.list("devices", deviceNames(h), s.Devices, c.hasDevice)
+	d.list("devices", c.devices(), s.Devices, c.hasDevice)
 	d.list("cap_add", h.CapAdd, s.CapAdd, amongTexts(plainCapability, h.CapAdd, c.BoundingCaps, c.Config.said("--cap-add")))
 	d.list("security_opt", h.SecurityOpt, s.SecurityOpt, c.hasSecurity)
 	d.list("group_add", h.GroupAdd, s.GroupAdd, amongTexts(nil, h.GroupAdd, c.Config.said("--group-add")))
 	d.list("ulimit", ulimitNames(h), s.Ulimit, amongTexts(plainUlimit, ulimitNames(h)))
 	d.list("ports", portNames(h), s.Ports, c.hasPort)
-	d.text("network", c.network(), facts.plainNamespace(s.Network))
+	network := facts.plainNamespace(s.Network)
+	d.text("network", c.network(network), network)
 	d.text("ipc", c.ipc(), facts.plainNamespace(s.IPC))
 	d.text("pid", h.PidMode, facts.plainNamespace(s.PID))
 	d.text("user", c.Config.User, s.User)
@@ -87,7 +88,7 @@ func (d *driftList) pairs(field string, have, want map[string]string) {
 func (d *driftList) list(field string, have, want []string, has func(string) bool) {
 	lacks := slices.DeleteFunc(slices.Clone(want), has)
 	if len(lacks) > 0 {
-		d.found = append(d.found, containerDrift{field, strings.Join(have, " "), "also " + strings.Join(lacks, " ")})
+		d.found = append(d.found, containerDrift{field, strings.Join(slices.Sorted(slices.Values(have)), " "), "also " + strings.Join(lacks, " ")})
 	}
 }
 
@@ -128,27 +129,31 @@ func plainVolume(v string) string {
 	return strings.Join(parts[:min(2, len(parts))], ":")
 }
 
-// hasDevice tells whether the container was given a device. Podman's description has no permissions, the devices of a folder in place of the folder, and none
-// at all where privileged gives every one.
+// devices are those that the container was given. Podman's description has no permissions, the devices of a folder in place of the folder, and none
+// where privileged gives all of them; so the command that made the container goes first.
+func (c containerInspect) devices() []string {
+	if len(c.Config.CreateCommand) > 0 {
+		return c.Config.said("--device")
+	}
+	var out []string
+	for _, d := range c.HostConfig.Devices {
+		out = append(out, strings.TrimSuffix(d.PathOnHost+":"+d.PathInContainer+":"+d.CgroupPermissions, ":"))
+	}
+	return out
+}
+
 func (c containerInspect) hasDevice(want string) bool {
-	if amongTexts(plainDevice, deviceNames(c.HostConfig), c.Config.said("--device"))(want) {
+	if amongTexts(plainDevice, c.devices())(want) {
 		return true
 	}
-	if len(c.Config.CreateCommand) > 0 || c.BoundingCaps == nil {
+	if c.BoundingCaps == nil || len(c.Config.CreateCommand) > 0 {
 		return false
 	}
+	// Made through podman's API: what its description leaves out cannot be told.
 	parts := strings.Split(plainDevice(want), ":")
 	return c.HostConfig.Privileged || slices.ContainsFunc(c.HostConfig.Devices, func(d containerDevice) bool {
 		return d.PathOnHost == parts[0] && d.PathInContainer == parts[1] || strings.HasPrefix(d.PathOnHost, parts[0]+"/")
 	})
-}
-
-func deviceNames(h containerHostConfig) []string {
-	var out []string
-	for _, d := range h.Devices {
-		out = append(out, d.PathOnHost+":"+d.PathInContainer+":"+d.CgroupPermissions)
-	}
-	return out
 }
 
 func plainDevice(d string) string {
@@ -204,13 +209,22 @@ func plainUlimit(u string) string {
 	return strings.TrimPrefix(strings.ToLower(u), "rlimit_")
 }
 
-// network is the mode of the container's network, or the network's name. Podman calls every one with a bridge so.
-func (c containerInspect) network() string {
-	mode := c.HostConfig.NetworkMode
-	if joined := slices.Sorted(maps.Keys(c.NetworkSettings.Networks)); mode == "bridge" && len(joined) > 0 {
-		mode = strings.Join(joined, ",")
+// network is the mode of the container's network, or the network's name: the wanted one, where it is in several. Podman calls the mode of every network
+// with a bridge so.
+func (c containerInspect) network(want string) string {
+	var joined []string
+	for name := range c.NetworkSettings.Networks {
+		joined = append(joined, plainNetwork(name))
 	}
-	return plainNetwork(mode)
+	mode := plainNetwork(c.HostConfig.NetworkMode)
+	switch {
+	case mode != "bridge" || len(joined) == 0:
+		return mode
+	case slices.Contains(joined, want):
+		return want
+	}
+	slices.Sort(joined)
+	return strings.Join(joined, ",")
 }
 
 // plainNetwork: "default" is the bridge, as docker calls it; the network behind that is "podman" to podman.

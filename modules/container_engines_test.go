@@ -62,10 +62,20 @@ func newRealEngine(t *testing.T, runtime string) *realEngine {
 	}
 	e.digest = e.push("1", v1.Config{}, "one")
 	t.Cleanup(func() {
-		e.sh(e.runtime + " ps -aq --filter name=^/?" + e.prefix + " | xargs -r " + e.runtime + " rm -f; " +
-			e.runtime + " images -q " + e.repo() + " | sort -u | xargs -r " + e.runtime + " rmi -f")
+		e.discard()
+		e.sh(e.runtime + " images -q " + e.repo() + " | sort -u | xargs -r " + e.runtime + " rmi -f")
 	})
 	return e
+}
+
+// discard removes the containers of this test.
+func (e *realEngine) discard() {
+	e.t.Helper()
+	remove := " rm -f -v"
+	if e.runtime == engine.PodmanRuntime {
+		remove += " -t 0"
+	}
+	e.sh(e.runtime + " ps -aq --filter name=^/?" + e.prefix + " | xargs -r " + e.runtime + remove + " >/dev/null")
 }
 
 // serve runs an HTTP server for as long as the test, and gives its address.

@@ -47,6 +47,10 @@ const (
 // launchChanges are those whose failure calls the launch off on all hosts.
 var launchChanges = []string{changePull, changeLoad, changeStale, changeLeftover, changeStop, changeLaunch, changeSetup, changePublish}
 
+func callsOff(what string) bool {
+	return slices.Contains(launchChanges, what) || strings.HasPrefix(what, changeLeftBehind)
+}
+
 func observeContainer(on engine.On[containerArgs]) *containerHost {
 	h := &containerHost{On: on}
 	if on.Reach != engine.Reached || len(on.Answers) == 0 {
@@ -114,7 +118,7 @@ func (c containerInspect) declaredHealth() string {
 
 // launching tells whether this step began to launch here.
 func (h *containerHost) launching() bool {
-	return slices.ContainsFunc(launchChanges, func(what string) bool { return h.outcome(what) != nil })
+	return slices.ContainsFunc(h.Past, func(o engine.Outcome) bool { return begun(o) && callsOff(o.What) })
 }
 
 // launched tells whether this step began to start a container here.
@@ -149,7 +153,7 @@ func (h *containerHost) fault() string {
 		return strings.TrimSpace(o.Answers[0].Stdout.String()) // the reason for it, as it was given along
 	}
 	for _, o := range h.Past {
-		if slices.Contains(launchChanges, o.What) && !o.OK && !lost(o) {
+		if callsOff(o.What) && !o.OK && !lost(o) {
 			return outcomeWords(o)
 		}
 		if o.What == changeSetup && lost(o) {
@@ -303,6 +307,9 @@ func (h *containerHost) drift() []string {
 		return nil
 	}
 	var out []string
+	if h.Args.Lifetime == persistent && h.box.lifetime() == perRun {
+		out = append(out, "it was launched for one run alone, so that a later run may remove it; declared persistent")
+	}
 	if d := h.imageDrift(); d != "" {
 		out = append(out, d)
 	}

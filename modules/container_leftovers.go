@@ -96,7 +96,7 @@ func (f *containerFleet) refusedToTake() bool {
 		"if it was killed and only a hanging shell of it is left, end that on these hosts: pkill -f %s") {
 		return true
 	}
-	return f.refusedOver(lifeUnclear, fmt.Sprintf("container %s is of another run, and whether that is still going on cannot be told on some hosts", f.name()),
+	return f.refusedOver(lifeUnclear, fmt.Sprintf("container %s is of another run, and whether that is still going on cannot be told, so this one does nothing", f.name()),
 		"if it is over: adopt = true takes the container over, and a container_absent step removes it", "")
 }
 

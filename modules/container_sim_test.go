@@ -90,8 +90,8 @@ func newSim(t *testing.T, name, spec string, args containerArgs) *simHost {
 		case "fails":
 			h.fails[v] = "it broke"
 		case "loses":
-			what, how, _ := strings.Cut(v, ":")
-			h.loses[what] = how
+			i := strings.LastIndexByte(v, ':')
+			h.loses[v[:i]] = v[i+1:]
 		case "exits":
 			h.exits = true
 		case "of":
@@ -106,8 +106,8 @@ func newSim(t *testing.T, name, spec string, args containerArgs) *simHost {
 			h.others = append(h.others, *c)
 		case "persistent":
 			c := h.container(v, "running", "old-run")
-			c.Config.Labels[labelLifetime] = persistent
 			h.sign(c, "here")
+			c.Config.Labels[labelLifetime] = persistent
 			h.others = append(h.others, *c)
 		case "kept":
 			h.others[len(h.others)-1].Config.Labels[labelKept] = "true"

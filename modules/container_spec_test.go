@@ -86,6 +86,26 @@ func TestContainerDrift(t *testing.T) {
 			t.Errorf("%+v:\n got %s\nwant %s", tt.spec, s, tt.want)
 		}
 	}
+	// Podman's description, where no record tells the command: made through its API.
+	var p containerInspect
+	p.BoundingCaps = []string{"CAP_CHOWN", "CAP_SYS_PTRACE"}
+	p.HostConfig = containerHostConfig{NetworkMode: "bridge", IpcMode: "shareable", Privileged: false, Devices: []containerDevice{{"/dev/null", "/dev/x", ""}, {"/dev/dri/card0", "/dev/dri/card0", ""}}}
+	p.NetworkSettings.Networks = map[string]struct{}{"podman": {}, "second": {}}
+	for _, tt := range []struct {
+		spec containerSpec
+		want string
+	}{
+		{containerSpec{CapAdd: []string{"CHOWN", "SYS_PTRACE"}, Devices: []string{"/dev/null:/dev/x:r", "/dev/dri"}, IPC: "shareable"}, ""},
+		{containerSpec{Devices: []string{"/dev/kfd"}}, "devices is /dev/dri/card0:/dev/dri/card0 /dev/null:/dev/x, declared also /dev/kfd"},
+		{containerSpec{Network: "bridge"}, ""},
+		{containerSpec{Network: "third"}, "network is bridge,second, declared third"},
+	} {
+		var got []string
+		for _, d := range tt.spec.drift(p, containerFacts{}) {
+			got = append(got, d.String())
+		}
+		expect(t, fmt.Sprintf("%+v", tt.spec), strings.Join(got, "; "), tt.want)
+	}
 	labelled := c
 	labelled.Config.Labels = map[string]string{labelSpec: containerSpec{Network: "host"}.hash()}
 	if d := (containerSpec{Network: "host"}).drift(labelled, containerFacts{}); len(d) > 0 {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cvsplay/engine/event"
+	"cvsplay/engine/remote/remotetest"
 )
 
 // A user runs the command in a folder of the user's own, with nothing at home.
@@ -23,6 +24,8 @@ type user struct {
 	t   testing.TB
 	dir string
 	env []string
+
+	controller string // name of the machine that the command finds itself on; "": the real one's
 }
 
 func newUser(t testing.TB) user {
@@ -30,6 +33,16 @@ func newUser(t testing.TB) user {
 	dir := t.TempDir()
 	env := []string{"HOME=" + dir, "NO_COLOR=1", "PATH=" + os.Getenv("PATH"), "XDG_STATE_HOME=" + filepath.Join(dir, "state")}
 	return user{t: t, dir: dir, env: env}
+}
+
+// at is the same user on another controller, with nothing of what the first one keeps there.
+func (u user) at(controller string) user {
+	u.t.Helper()
+	remotetest.Need(u.t, "root")
+	remotetest.Need(u.t, "unshare")
+	state := filepath.Join(u.dir, "state-of-"+controller)
+	u.controller, u.env = controller, append(slices.Clone(u.env), "XDG_STATE_HOME="+state)
+	return u
 }
 
 // repository is a path of this repository.
@@ -74,6 +87,10 @@ type running struct {
 func (u user) start(args ...string) *running {
 	u.t.Helper()
 	r := &running{t: u.t, began: time.Now(), cmd: exec.Command("cvsplay", args...)}
+	if u.controller != "" {
+		words := append([]string{"--uts", "sh", "-c", `hostname "$0" && exec cvsplay "$@"`, u.controller}, args...)
+		r.cmd = exec.Command("unshare", words...)
+	}
 	r.cmd.Dir, r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = u.dir, u.env, &r.stdout, &r.stderr
 	if err := r.cmd.Start(); err != nil {
 		u.t.Fatal(err)

@@ -92,7 +92,7 @@ const watchScript = `
 echo "$1" | base64 -d >/run/watch.words
 : >/run/watch.on
 while [ -e /run/watch.on ]; do
-	grep -a -F -f /run/watch.words /proc/[0-9]*/cmdline /proc/[0-9]*/environ
+	grep -a -F -f /run/watch.words /proc/[0-9]*/cmdline /proc/[0-9]*/environ || :
 	sleep 0.05
 done 2>/dev/null >/run/watch.log &
 exec >/dev/null 2>&1`

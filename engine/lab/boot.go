@@ -88,5 +88,5 @@ func (d *daemon) Stop(*Host) {
 
 // standardServices are what every host runs.
 func (h *Host) standardServices() []Service {
-	return []Service{&daemon{argv: []string{"/lib/systemd/systemd-journald"}}, &systemSSHD{}, newContainerEngine(h)}
+	return []Service{&daemon{argv: []string{"/lib/systemd/systemd-journald"}}, &systemSSHD{}, newContainerEngine(h), newPodmanStores(h)}
 }

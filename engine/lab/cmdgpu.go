@@ -124,7 +124,8 @@ func (h *Host) smiStatic(c *cmdline, gpus []int) int {
 	var text strings.Builder
 	for _, i := range gpus {
 		g := h.smi(i)
-		fmt.Fprintf(&text, "GPU: %d\n    ASIC:\n        MARKET_NAME: %s\n        VENDOR_ID: %s\n    BUS:\n        BDF: %s\n", g.GPU, g.ASIC.MarketName, g.ASIC.VendorID, g.Bus.BDF)
+		fmt.Fprintf(&text, "GPU: %d\n    ASIC:\n        MARKET_NAME: %s\n        VENDOR_ID: %s\n    BUS:\n        BDF: %s\n",
+			g.GPU, g.ASIC.MarketName, g.ASIC.VendorID, g.Bus.BDF)
 		list = append(list, g.only(func(option string) bool { return all || c.has(option) }))
 	}
 	return smiPrint(c, map[string][]smiGPU{"gpu_data": list}, text.String())
@@ -244,7 +245,8 @@ func lspciCommand(c *cmdline) int {
 	line("0000:00:00.0", "Host bridge", "0600", "Advanced Micro Devices, Inc. [AMD] Device 14a4", "1022:14a4")
 	for i := range h.spec.GPUs { // the bus shows them in containers too
 		m := modelOf(h.spec.GPU)
-		line(gpuBus(i), "Processing accelerators", "1200", fmt.Sprintf("Advanced Micro Devices, Inc. [AMD/ATI] %s [Instinct %s]", m.chip, h.spec.GPU), "1002:"+m.device[2:])
+		name := fmt.Sprintf("Advanced Micro Devices, Inc. [AMD/ATI] %s [Instinct %s]", m.chip, h.spec.GPU)
+		line(gpuBus(i), "Processing accelerators", "1200", name, "1002:"+m.device[2:])
 	}
 	return 0
 }

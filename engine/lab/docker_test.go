@@ -34,7 +34,7 @@ func TestDockerScripts(t *testing.T) {
 		{"remove", up + "docker rm box; docker rm -f -v box; docker rm -f box; docker ps -aq", "Error response from daemon: cannot remove container \"/box\": container is running: stop the container before removing or force remove\nbox\nError response from daemon: No such container: box\nrc=0"},
 		{"exits at once", "docker run -d --name box rocm/cvs sh -c 'echo one; echo two; exit 5' >/dev/null 2>&1; sleep 0.2; docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' box; docker logs --tail 1 box", "exited 5\ntwo\nrc=0"},
 		{"no such program", "docker run -d --name box rocm/cvs nope 2>/dev/null >&2; echo $?; docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' box", "127\ncreated 127\nrc=0"},
-		{"never pulled", "docker run -d --pull=never --name box rocm/cvs", "docker: Error response from daemon: No such image: rocm/cvs\n\nRun 'docker run --help' for more information\nrc=125"},
+		{"never pulled", "docker run -d --pull=never --name box rocm/cvs", "docker: Error response from daemon: No such image: rocm/cvs:latest\n\nRun 'docker run --help' for more information\nrc=125"},
 		{"unknown flag", "docker run --gpus all rocm/cvs", "unknown flag: --gpus\nSee 'docker run --help'.\nrc=125"},
 		{"unknown command", "docker swarm init", "docker: 'swarm' is not a docker command of the lab.\nSee 'docker --help'\nrc=1"},
 		{"devices", "docker run -d --name box --device /dev/kfd --device /dev/dri rocm/cvs sleep infinity >/dev/null 2>&1; docker exec box ls /dev/kfd /dev/dri/card0; docker exec box ls /dev/infiniband", "/dev/dri/card0\n/dev/kfd\nls: cannot access '/dev/infiniband': No such file or directory\nrc=2"},
@@ -46,7 +46,7 @@ func TestDockerScripts(t *testing.T) {
 		{"networks", "docker run -d --name hh --network host rocm/cvs sleep infinity >/dev/null 2>&1; docker exec hh hostname; docker run -d --name bb --hostname inside rocm/cvs sleep infinity >/dev/null 2>&1; docker exec bb hostname", "n1\ninside\nrc=0"},
 		{"tag, save, rmi, load", "docker pull -q rocm/cvs:6.4.3 >/dev/null; docker tag rocm/cvs:6.4.3 mine:1; docker save -o /tmp/i.tar mine:1; docker rmi mine:1 rocm/cvs:6.4.3 >/dev/null; docker images -q | wc -l; docker load -i /tmp/i.tar; docker images --format '{{.Repository}}:{{.Tag}}'; docker image inspect -f '{{len .RepoDigests}}' mine:1",
 			"0\nLoaded image: mine:1\nmine:1\n0\nrc=0"},
-		{"login and out", "printf s3cret | docker --config /tmp/c login -u ci --password-stdin reg.example.com; grep -c Y2k6czNjcmV0 /tmp/c/config.json; docker --config /tmp/c logout reg.example.com; printf wrong | docker login -u ci --password-stdin", "Login Succeeded\n1\nRemoving login credentials for reg.example.com\nError response from daemon: Get \"https://registry-1.docker.io/v2/\": unauthorized: incorrect username or password\nrc=1"},
+		{"login and out", "printf s3cret | docker --config /tmp/c login -u ci --password-stdin; grep -c Y2k6czNjcmV0 /tmp/c/config.json; docker --config /tmp/c logout; printf s3cret | docker login -u ci --password-stdin reg.example.com; printf wrong | docker login -u ci --password-stdin", "Login Succeeded\n1\nRemoving login credentials for https://index.docker.io/v1/\nError response from daemon: Get \"https://reg.example.com/v2/\": dial tcp: lookup reg.example.com: no such host\nError response from daemon: Get \"https://registry-1.docker.io/v2/\": unauthorized: incorrect username or password\nrc=1"},
 		{"engine stopped", up + "systemctl stop docker; docker ps; systemctl start docker; docker ps -a --format '{{.Names}} {{.State}}'", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\nbox exited\nrc=0"},
 		{"restart policy", "docker run -d --name box --restart always rocm/cvs sleep infinity >/dev/null 2>&1; systemctl restart docker; docker ps --format '{{.Names}} {{.State}}'", "box running\nrc=0"},
 		{"filters", up + "docker ps -a --filter name=^/bo$ -q; docker ps --filter name=^/box$ --format '{{.Names}}'; docker ps --filter colour=red", "box\nError response from daemon: invalid filter 'colour'\nrc=1"},
@@ -222,7 +222,7 @@ func TestDockerDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := h.sh("root", "exec 2>&1; docker exec box sh -c 'echo x >/opt/f'; docker pull debian:12")
-	want := "sh: 1: cannot create /opt/f: No space left on device\nError response from daemon: write /var/lib/docker/tmp/GetImageBlob: no space left on device\n"
+	want := "sh: 1: cannot create /opt/f: No space left on device\n12: Pulling from library/debian\nError response from daemon: write /var/lib/docker/tmp/GetImageBlob: no space left on device\n"
 	if out.stdout != want {
 		t.Errorf("got\n%swant\n%s", out.stdout, want)
 	}

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -12,8 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // The states of a container.
@@ -22,6 +22,9 @@ const (
 	stateRunning = "running"
 	statePaused  = "paused"
 	stateExited  = "exited"
+
+	stateRestarting = "restarting"
+	stateDead       = "dead" // removing it has failed half-way
 )
 
 // containerSpec is what "docker run" was told.
@@ -35,6 +38,7 @@ type containerSpec struct {
 	Labels                                                map[string]string
 	Privileged, Init, initGiven, Remove, Detach, Interact bool
 	ShmSize                                               int64
+	Health                                                *v1.HealthConfig // nil: the image's
 }
 
 type deviceSpec struct{ Host, Inside, Rights string }
@@ -50,13 +54,15 @@ type portSpec struct {
 
 // A container is one of the engine's. The engine's mutex guards what changes.
 type container struct {
-	engine  *ContainerEngine
-	id      string
-	name    string
-	spec    containerSpec
-	image   *labImage
-	fs      *FS
-	created time.Time
+	engine *ContainerEngine
+	id     string
+	name   string
+	spec   containerSpec
+
+	imageName string // podman: the image's name in full
+	image     *labImage
+	fs        *FS
+	created   time.Time
 
 	world    *World
 	main     *Process
@@ -66,7 +72,22 @@ type container struct {
 	started  time.Time
 	finished time.Time
 	halted   bool // by a person: unless-stopped does not start it again
-	log      *logTail
+	ending   bool // somebody else ends it: its policy does not start it again
+	restarts int
+	retry    context.CancelFunc // calls off the restart that it waits for
+	health   *health            // nil: no check
+	log      *containerLog
+	attached streams // of a client that waits for the container
+}
+
+// streams are those of a client; nil where it has none.
+type streams struct{ stdin, stdout, stderr stream }
+
+// active tells whether the container has to be stopped before it can go.
+func (c *container) active() bool {
+	c.engine.mu.Lock()
+	defer c.engine.mu.Unlock()
+	return c.state == stateRunning || c.state == statePaused || c.state == stateRestarting
 }
 
 // alive tells whether a process has not ended.
@@ -89,13 +110,6 @@ const (
 
 var containerNames = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
 
-func validContainer(name string) error {
-	if !containerNames.MatchString(name) {
-		return daemonError(fmt.Sprintf("Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name))
-	}
-	return nil
-}
-
 func newContainerID() string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -106,18 +120,21 @@ func newContainerID() string {
 func (e *ContainerEngine) create(spec containerSpec) (*container, error) {
 	img := e.local(spec.Image)
 	if img == nil {
-		return nil, daemonError("No such image: " + spec.Image)
+		return nil, e.imageMissing(spec.Image)
 	}
 	root, err := img.root(e.host.lab)
 	if err != nil {
 		return nil, err
 	}
-	c := &container{engine: e, id: newContainerID(), name: spec.Name, spec: spec, image: img, fs: root.Clone(), created: e.host.lab.now(), state: stateCreated, log: &logTail{}}
+	c := &container{engine: e, id: newContainerID(), name: spec.Name, spec: spec, image: img, fs: root.Clone(), created: e.host.lab.now(), state: stateCreated, log: &containerLog{}}
+	if e.podman {
+		c.imageName = e.fullName(spec.Image, img)
+	}
 	if c.name == "" {
 		c.name = "lab_" + c.id[:8]
 	}
-	if err := validContainer(c.name); err != nil {
-		return nil, err
+	if !containerNames.MatchString(c.name) {
+		return nil, e.fail(badName, c.name)
 	}
 	if err := c.furnish(); err != nil {
 		return nil, err
@@ -126,7 +143,7 @@ func (e *ContainerEngine) create(spec containerSpec) (*container, error) {
 	defer e.mu.Unlock()
 	for _, other := range e.containers {
 		if other.name == c.name {
-			return nil, nameConflict(other)
+			return nil, e.fail(nameTaken, other.name, other.id)
 		}
 	}
 	e.containers = append(e.containers, c)
@@ -136,11 +153,16 @@ func (e *ContainerEngine) create(spec containerSpec) (*container, error) {
 // furnish gives the file system what the engine puts into every container, and the volumes.
 func (c *container) furnish() error {
 	h := c.engine.host
-	c.fs.SetGuard(func(path string, grow bool) error { return h.faults.guard(dockerStore+"/overlay2"+path, grow) })
+	c.fs.SetGuard(func(path string, grow bool) error { return h.faults.guard(c.engine.store+"/overlay2"+path, grow) })
 	b := &builder{fs: c.fs}
 	b.file("/etc/hostname", 0o644, c.hostname()+"\n")
 	b.file("/etc/hosts", 0o644, fmt.Sprintf("127.0.0.1\tlocalhost\n%s\t%s\n", h.ip, c.hostname()))
 	b.file("/etc/resolv.conf", 0o644, "nameserver 127.0.0.11\n")
+	if c.engine.podman {
+		b.file("/run/.containerenv", 0o644, "")
+	} else {
+		b.file("/.dockerenv", 0o755, "")
+	}
 	if b.err != nil {
 		return daemonError("failed to set up the container: " + strerror(b.err))
 	}
@@ -155,11 +177,15 @@ func (c *container) furnish() error {
 func (c *container) mount(bind string) error {
 	parts := strings.Split(bind, ":")
 	src, dst := parts[0], parts[1]
-	if !strings.HasPrefix(src, "/") {
-		src = dockerStore + "/volumes/" + src + "/_data"
+	named := !strings.HasPrefix(src, "/")
+	if named {
+		src = c.engine.store + "/volumes/" + src + "/_data"
 	}
 	h := c.engine.host
 	info, err := h.FS().Stat(src)
+	if err != nil && c.engine.podman && !named {
+		return c.engine.fail(noSource, src)
+	}
 	if err != nil {
 		if err := h.FS().MkdirAll(src, 0o755); err != nil {
 			return daemonError("error while creating mount source path '" + src + "': mkdir " + src + ": " + strings.ToLower(strerror(err)))
@@ -204,7 +230,10 @@ func (c *container) argv() []string {
 }
 
 func (c *container) env(user User, extra ...string) []string {
-	env := append([]string{"PATH=" + defaultPath, "HOSTNAME=" + c.hostname()}, []string{}...)
+	env := []string{"PATH=" + defaultPath, "HOSTNAME=" + c.hostname()}
+	if c.engine.podman {
+		env = append(env, "TERM=xterm", "container=podman")
+	}
 	env = setEnv(env, c.image.entry.Env...)
 	env = setEnv(env, c.spec.Env...)
 	env = setEnv(env, extra...)
@@ -227,7 +256,7 @@ func (c *container) user(w *World, wanted string) (User, error) {
 			return u, nil
 		}
 	}
-	return User{}, daemonError(fmt.Sprintf("unable to find user %s: no matching entries in passwd file", account))
+	return User{}, c.engine.fail(noUser, account, c.id)
 }
 
 // start runs the container's command. Starting one that runs does nothing.
@@ -239,26 +268,24 @@ func (e *ContainerEngine) start(c *container) error {
 	case stateRunning:
 		return nil
 	case statePaused:
-		return daemonError("cannot start a paused container, try unpause instead")
+		return e.fail(startPaused, c.id)
+	case stateRestarting:
+		c.end(SIGKILL, byEngine) // and not in a while
+	case stateDead:
+		return daemonError("container is marked for removal and cannot be started")
 	}
 	err := c.launch()
-	if err == nil {
-		return nil
+	if err == nil || e.podman {
+		return err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c.err, c.code = strings.TrimPrefix(err.Error(), "Error response from daemon: "), 128
+	c.err, c.code = wordsOf(err), 128
 	var missing noProgram
 	if errors.As(err, &missing) {
 		c.code = missing.code
 	}
 	return err
-}
-
-// noProgram is a command that the container cannot run.
-type noProgram struct {
-	daemonError
-	code int
 }
 
 func (c *container) launch() error {
@@ -280,14 +307,15 @@ func (c *container) launch() error {
 		return err
 	}
 	c.engine.mu.Lock()
-	c.world, c.state, c.err, c.code, c.halted = w, stateRunning, "", 0, false
+	c.world, c.state, c.err, c.code, c.halted, c.ending = w, stateRunning, "", 0, false, false
 	c.started = h.lab.now()
-	log := c.log
+	c.health = c.newHealth()
 	c.engine.mu.Unlock()
 	idle := len(argv) == 2 && argv[0][strings.LastIndexByte(argv[0], '/')+1:] == "sleep" && argv[1] == "infinity" // costs no goroutine
 	ready := make(chan struct{})
 	main := w.Start(Launch{
-		Argv: argv, Env: env, Dir: orDefault(c.spec.Workdir, "/"), User: user.Name, Stdout: log, Stderr: log, Idle: idle,
+		Argv: argv, Env: env, Dir: orDefault(c.spec.Workdir, "/"), User: user.Name, Idle: idle,
+		Stdin: c.attached.stdin, Stdout: c.log.stream(1, c.attached.stdout), Stderr: c.log.stream(2, c.attached.stderr),
 		Main: func(p *Process) int {
 			<-ready
 			code := p.Exec(argv)
@@ -303,6 +331,7 @@ func (c *container) launch() error {
 		c.end(SIGKILL, byEngine)
 		return err
 	}
+	c.watch(main)
 	return nil
 }
 
@@ -319,15 +348,18 @@ func (c *container) prepare(w *World) (User, error) {
 	}
 	for _, d := range devices {
 		if err := c.device(host, d.Host, d.Inside); err != nil {
-			return User{}, daemonError(fmt.Sprintf("error gathering device information while adding custom device %q: no such file or directory", d.Host))
+			return User{}, c.engine.fail(noDevice, d.Host)
 		}
 	}
 	for _, g := range c.spec.GroupAdd {
 		if _, ok := w.lookupGroup(g); !ok {
 			if _, err := strconv.Atoi(g); err != nil {
-				return User{}, daemonError(fmt.Sprintf("Unable to find group %s: no matching entries in group file", g))
+				return User{}, c.engine.fail(noGroup, g, c.id)
 			}
 		}
+	}
+	if info, err := c.fs.Stat(orDefault(c.spec.Workdir, "/")); c.engine.podman && (err != nil || !info.IsDir()) {
+		return User{}, c.engine.fail(noWorkdir, c.spec.Workdir, c.id)
 	}
 	if c.spec.Workdir != "" {
 		if err := c.fs.MkdirAll(c.spec.Workdir, 0o755); err != nil {
@@ -361,17 +393,15 @@ func (c *container) device(host *FS, from, to string) error {
 func (c *container) runnable(name string, env []string) error {
 	v := rootView(c.fs)
 	v.cwd = orDefault(c.spec.Workdir, "/")
-	failed := func(code int, words string) error {
-		return noProgram{daemonError(fmt.Sprintf("failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: %q: %s", name, words)), code}
-	}
+	failed := func(code int, p problem) error { return noProgram{c.engine.fail(p, name), code} }
 	if strings.Contains(name, "/") {
 		switch err := v.executable(name); {
 		case err == nil:
 			return nil
 		case strings.Contains(strerror(err), "denied"):
-			return failed(126, "permission denied: unknown")
+			return failed(126, programForbidden)
 		}
-		return failed(127, "stat "+name+": no such file or directory: unknown")
+		return failed(127, programNotThere)
 	}
 	path := defaultPath
 	for _, e := range env {
@@ -384,7 +414,7 @@ func (c *container) runnable(name string, env []string) error {
 			return nil
 		}
 	}
-	return failed(127, "executable file not found in $PATH: unknown")
+	return failed(127, programMissing)
 }
 
 // publish listens on the host for the ports of a container with a network of its own.
@@ -412,13 +442,13 @@ func (c *container) publish(main *Process) error {
 			listener.Accept(conn)
 		}}
 		if err := c.engine.host.world.net.Listen(l); err != nil {
-			return daemonError(fmt.Sprintf("driver failed programming external connectivity on endpoint %s: Bind for %s:%d failed: port is already allocated", c.name, l.Address, port))
+			return c.engine.fail(portTaken, c.name, l.Address, port)
 		}
 	}
 	return nil
 }
 
-// ended notes that the first process is over; everything else in the container dies with it.
+// ended notes that the first process is over; everything else in the container dies with it. Its policy may start it again.
 func (c *container) ended(p *Process, code int) {
 	e := c.engine
 	e.mu.Lock()
@@ -427,14 +457,59 @@ func (c *container) ended(p *Process, code int) {
 		return
 	}
 	c.state, c.code, c.finished = stateExited, code, e.host.lab.now()
-	world, remove := c.world, c.spec.Remove
+	world, remove, again := c.world, c.spec.Remove, !c.ending && c.restartsAfter(code)
 	if remove {
 		e.containers = slices.DeleteFunc(e.containers, func(o *container) bool { return o == c })
+	}
+	if again {
+		c.restartSoon()
 	}
 	e.mu.Unlock()
 	e.host.world.net.drop(p)
 	world.stop()
 	world.Kill(SIGKILL)
+}
+
+// restartsAfter tells whether the policy starts the container again after it ended by itself. The caller holds the engine's mutex.
+func (c *container) restartsAfter(code int) bool {
+	policy, most, _ := strings.Cut(c.spec.Restart, ":")
+	switch policy {
+	case "always", "unless-stopped":
+		return true
+	case "on-failure":
+		n, _ := strconv.Atoi(most)
+		return code != 0 && (n == 0 || c.restarts < n)
+	}
+	return false
+}
+
+// restartSoon starts the container again after a while, which doubles each time. The caller holds the engine's mutex.
+func (c *container) restartSoon() {
+	e := c.engine
+	if !e.podman {
+		c.state = stateRestarting
+	}
+	after := 100 * time.Millisecond << min(c.restarts, 9)
+	c.restarts++
+	ctx, cancel := context.WithCancel(e.host.lab.ctx)
+	c.retry = cancel
+	e.host.lab.wg.Go(func() {
+		defer cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(after):
+		}
+		e.mu.Lock()
+		calledOff := ctx.Err() != nil
+		if !calledOff {
+			c.state = stateExited
+		}
+		e.mu.Unlock()
+		if !calledOff {
+			_ = e.start(c)
+		}
+	})
 }
 
 // end kills the container.
@@ -443,8 +518,15 @@ func (c *container) end(sig Signal, on why) {
 	e.mu.Lock()
 	main, state := c.main, c.state
 	active := state == stateRunning || state == statePaused
-	if active {
-		c.halted = bool(on)
+	if c.retry != nil {
+		c.retry()
+		c.retry = nil
+	}
+	if state == stateRestarting {
+		c.state = stateExited
+	}
+	if active || state == stateRestarting {
+		c.halted, c.ending = bool(on), true
 	}
 	e.mu.Unlock()
 	if !active {
@@ -462,8 +544,12 @@ func (c *container) halt(ctx context.Context, patience time.Duration) {
 	main, state := c.main, c.state
 	e.mu.Unlock()
 	if state != stateRunning && state != statePaused {
+		c.end(SIGKILL, byPerson) // it may wait for a restart
 		return
 	}
+	e.mu.Lock()
+	c.ending, c.halted = true, true
+	e.mu.Unlock()
 	if c.spec.Init {
 		c.end(SIGTERM, byPerson)
 		return
@@ -482,8 +568,8 @@ func (c *container) halt(ctx context.Context, patience time.Duration) {
 	c.end(SIGKILL, byPerson)
 }
 
-// restarts tells whether the engine starts the container when it starts itself.
-func (c *container) restarts() bool {
+// comesBack tells whether the engine starts the container when it starts itself. The caller holds the engine's mutex.
+func (c *container) comesBack() bool {
 	policy, _, _ := strings.Cut(c.spec.Restart, ":")
 	switch policy {
 	case "always":
@@ -492,40 +578,4 @@ func (c *container) restarts() bool {
 		return c.state == stateExited && !c.halted
 	}
 	return false
-}
-
-// logTail keeps the end of what the first process wrote.
-type logTail struct {
-	mu   sync.Mutex
-	data []byte
-}
-
-const logKept = 64 << 10
-
-func (l *logTail) read(context.Context, []byte) (int, error) { return 0, nil }
-
-func (l *logTail) write(_ context.Context, p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.data = append(l.data, p...)
-	if over := len(l.data) - logKept; over > 0 {
-		l.data = slices.Clone(l.data[over:])
-	}
-	return len(p), nil
-}
-
-func (l *logTail) close() error { return nil }
-
-// last gives the last lines; a negative number is all.
-func (l *logTail) last(n int) []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n < 0 {
-		return bytes.Clone(l.data)
-	}
-	lines := bytes.SplitAfter(l.data, []byte("\n"))
-	if len(lines) > 0 && len(lines[len(lines)-1]) == 0 {
-		lines = lines[:len(lines)-1]
-	}
-	return bytes.Join(lines[max(0, len(lines)-n):], nil)
 }

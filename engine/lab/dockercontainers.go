@@ -1,17 +1,16 @@
 package lab
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/pflag"
 )
 
@@ -22,104 +21,171 @@ func (d *dockerCLI) ps(f *pflag.FlagSet) func([]string) error {
 		if err := needArgs(args, 0, 0); err != nil {
 			return err
 		}
-		want, err := containerFilter(*filters)
+		list, err := d.listed(*all, *filters)
 		if err != nil {
 			return err
 		}
-		var rows []object
-		for _, c := range d.engine.list() {
-			row := c.row(*whole)
-			if status := row["State"]; !*all && status != stateRunning && status != statePaused && !filtersStatus(*filters) {
-				continue
-			}
-			if !want(c, row) {
-				continue
-			}
-			if *quiet {
-				fmt.Fprintln(d.p.Stdout(), row["ID"])
-				continue
-			}
-			rows = append(rows, row)
+		rows := make([]psRow, len(list))
+		for i, c := range list {
+			rows[i] = c.row(*whole)
 		}
-		if *quiet {
-			return nil
+		if *quiet && *format == "" {
+			*format = "{{.ID}}"
 		}
-		return d.table(*format, []string{"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"}, rows)
+		return table(d, *format, []string{"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"}, rows)
 	}
 }
 
+// listed are the containers that the filters let through: without "all", and without a filter for the status, those that run.
+func (d *dockerCLI) listed(all bool, filters []string) ([]*container, error) {
+	want, err := d.engine.containerFilter(filters)
+	if err != nil {
+		return nil, err
+	}
+	var out []*container
+	for _, c := range d.engine.list() {
+		d.engine.mu.Lock()
+		runs := c.state == stateRunning || !d.engine.podman && (c.state == statePaused || c.state == stateRestarting)
+		wanted := want(c)
+		d.engine.mu.Unlock()
+		if wanted && (all || runs || filtersStatus(filters)) {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// A psRow is what docker ps tells of a container.
+type psRow struct {
+	Command, CreatedAt, ID, Image, Labels, LocalVolumes, Mounts, Names, Networks, Ports, RunningFor, Size, State, Status string
+
+	labels map[string]string
+}
+
+// Label is one label's value, for templates.
+func (r psRow) Label(name string) string { return r.labels[name] }
+
+func (r psRow) cells() []string {
+	return []string{r.ID, r.Image, r.Command, r.RunningFor, r.Status, r.Ports, r.Names}
+}
+
 // row is what docker ps tells of a container.
-func (c *container) row(whole bool) object {
+func (c *container) row(whole bool) psRow {
 	e := c.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	id, now := c.id, e.host.lab.now()
-	if !whole {
-		id = id[:12]
-	}
-	image := c.spec.Image
-	if img := e.tags; len(img) >= 0 && strings.HasPrefix(image, "docker.io/") {
-		image = familiarName(image)
-	}
-	var labels []string
+	now := e.host.lab.now()
+	var labels, mounts []string
 	for k, v := range c.spec.Labels {
 		labels = append(labels, k+"="+v)
 	}
 	slices.Sort(labels)
+	for _, b := range c.spec.Binds {
+		source, _, _ := strings.Cut(b, ":")
+		mounts = append(mounts, source)
+	}
+	r := psRow{
+		ID: c.id, Image: c.shownImage(), Command: strconv.Quote(strings.Join(c.argv(), " ")), CreatedAt: c.created.Format("2006-01-02 15:04:05 -0700 MST"),
+		RunningFor: ago(now.Sub(c.created)) + " ago", Status: c.status(now), State: c.state, Names: c.name, Ports: strings.Join(c.ports(), ", "),
+		Labels: strings.Join(labels, ","), Networks: c.spec.networkName(), Mounts: strings.Join(mounts, ","), LocalVolumes: "0", Size: "0B", labels: c.spec.Labels,
+	}
+	if !whole {
+		r.ID = c.id[:12]
+		if command := []rune(strings.Join(c.argv(), " ")); len(command) > 19 {
+			r.Command = "\"" + string(command[:18]) + "…\""
+		}
+	}
+	return r
+}
+
+// shownImage is the reference that the container was started from, and the image's id where that means another image by now. The caller holds the engine's mutex.
+func (c *container) shownImage() string {
+	e := c.engine
+	ref, err := parseImageRef(c.spec.Image)
+	if e.podman {
+		return c.imageName
+	}
+	if err == nil && ref.digest == "" && e.named(ref, c.spec.Image) != c.image && !strings.HasPrefix(c.image.id, "sha256:"+strings.TrimPrefix(c.spec.Image, "sha256:")) {
+		return shortImageID(c.image.id)
+	}
+	return familiarName(c.spec.Image)
+}
+
+func (c *container) ports() []string {
 	var ports []string
 	for _, p := range c.spec.Ports {
 		ports = append(ports, fmt.Sprintf("%s:%s->%s", orDefault(p.IP, "0.0.0.0"), p.Host, p.Inside))
 	}
-	return object{
-		"ID": id, "Image": image, "Command": strconv.Quote(strings.Join(c.argv(), " ")), "CreatedAt": c.created.Format("2006-01-02 15:04:05 -0700 MST"),
-		"CreatedSince": ago(now.Sub(c.created)) + " ago", "RunningFor": ago(now.Sub(c.created)) + " ago", "Status": c.status(now), "State": c.state, "Names": c.name,
-		"Ports": strings.Join(ports, ", "), "Labels": strings.Join(labels, ","), "Networks": c.spec.networkName(),
-	}
+	return ports
 }
 
 func filtersStatus(filters []string) bool {
 	return slices.ContainsFunc(filters, func(f string) bool { return strings.HasPrefix(f, "status=") })
 }
 
-// containerFilter is the meaning of --filter: equal keys are alternatives, other keys have to hold too.
-func containerFilter(filters []string) (func(*container, object) bool, error) {
-	byKey := map[string][]func(*container, object) bool{}
-	for _, f := range filters {
+// containerFilter is the meaning of --filter: equal keys are alternatives, other keys have to hold too; of labels all have to. It is used while the engine's mutex is held.
+func (e *ContainerEngine) containerFilter(filters []string) (func(*container) bool, error) {
+	byKey := map[string][]func(*container) bool{}
+	for i, f := range filters {
 		key, value, _ := strings.Cut(f, "=")
-		var is func(*container, object) bool
-		switch key {
-		case "name":
-			re, err := regexp.Compile(value)
-			if err != nil {
-				return nil, daemonError("invalid filter 'name=" + value + "'")
-			}
-			is = func(_ *container, row object) bool {
-				name := row["Names"].(string)
-				return re.MatchString(name) || re.MatchString("/"+name)
-			}
-		case "id":
-			is = func(c *container, _ object) bool { return strings.HasPrefix(c.id, value) }
-		case "label":
-			k, v, exact := strings.Cut(value, "=")
-			is = func(c *container, _ object) bool {
-				have, ok := c.spec.Labels[k]
-				return ok && (!exact || have == v)
-			}
-		case "status":
-			is = func(_ *container, row object) bool { return row["State"] == value }
-		default:
-			return nil, daemonError("invalid filter '" + key + "'")
+		is, err := e.oneFilter(key, value)
+		if err != nil {
+			return nil, err
+		}
+		if key == "label" {
+			key = fmt.Sprint("label ", i)
 		}
 		byKey[key] = append(byKey[key], is)
 	}
-	return func(c *container, row object) bool {
+	return func(c *container) bool {
 		for _, alternatives := range byKey {
-			if !slices.ContainsFunc(alternatives, func(is func(*container, object) bool) bool { return is(c, row) }) {
+			if !slices.ContainsFunc(alternatives, func(is func(*container) bool) bool { return is(c) }) {
 				return false
 			}
 		}
 		return true
 	}, nil
+}
+
+var containerStates = []string{stateCreated, stateRestarting, stateRunning, "removing", statePaused, stateExited, stateDead}
+
+func (e *ContainerEngine) oneFilter(key, value string) (func(*container) bool, error) {
+	switch key {
+	case "name":
+		re, err := regexp.Compile(value)
+		if err != nil {
+			return nil, e.fail(badFilter, "name="+value)
+		}
+		return func(c *container) bool { return re.MatchString(c.name) || !e.podman && re.MatchString("/"+c.name) }, nil
+	case "id":
+		return func(c *container) bool { return strings.HasPrefix(c.id, value) }, nil
+	case "label":
+		k, v, exact := strings.Cut(value, "=")
+		return func(c *container) bool {
+			have, ok := c.spec.Labels[k]
+			return ok && (!exact || have == v)
+		}, nil
+	case "status":
+		if !slices.Contains(containerStates, value) {
+			return nil, e.fail(badFilter, "status="+value)
+		}
+		return func(c *container) bool { return c.state == value }, nil
+	case "exited":
+		return func(c *container) bool { return c.state == stateExited && strconv.Itoa(c.code) == value }, nil
+	case "health":
+		return func(c *container) bool {
+			if c.health == nil {
+				return value == "none"
+			}
+			return c.health.status == value
+		}, nil
+	case "ancestor":
+		ref, err := parseImageRef(value)
+		return func(c *container) bool {
+			return err == nil && c.image == e.named(ref, value) || strings.HasPrefix(strings.TrimPrefix(c.image.id, "sha256:"), strings.TrimPrefix(value, "sha256:"))
+		}, nil
+	}
+	return nil, e.fail(badFilter, key)
 }
 
 func (d *dockerCLI) inspect(f *pflag.FlagSet) func([]string) error {
@@ -140,21 +206,23 @@ func (d *dockerCLI) inspect(f *pflag.FlagSet) func([]string) error {
 				found = append(found, o)
 				continue
 			}
-			text, err := render(*format, o)
-			if err != nil {
+			if err := d.printFormat(*format, o); err != nil {
 				return err
 			}
-			fmt.Fprintln(d.p.Stdout(), text)
+			found = append(found, nil)
+		}
+		if *format != "" && len(found) == 0 {
+			fmt.Fprintln(d.out()) // as the client does
 		}
 		if *format == "" {
 			b, err := json.MarshalIndent(found, "", "    ")
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(d.p.Stdout(), "%s\n", b)
+			fmt.Fprintf(d.out(), "%s\n", b)
 		}
 		for _, err := range missing {
-			fmt.Fprintln(d.p.Stderr(), err)
+			fmt.Fprintln(d.errs(), err)
 		}
 		if len(missing) > 0 {
 			return exitCode(1)
@@ -180,7 +248,7 @@ func (d *dockerCLI) describe(kind, name string) (object, error) {
 		return d.engine.inspectImage(img), nil
 	}
 	if kind == "image" {
-		return nil, daemonError("No such image: " + name)
+		return nil, d.engine.imageMissing(name)
 	}
 	return nil, errors.New("Error: No such object: " + name)
 }
@@ -208,6 +276,7 @@ func specFlags(f *pflag.FlagSet) func(args []string) (containerSpec, string, err
 	env, labels := f.StringArrayP("env", "e", nil, ""), f.StringArrayP("label", "l", nil, "")
 	devices, ulimits, ports := f.StringArray("device", nil, ""), f.StringArray("ulimit", nil, ""), f.StringArrayP("publish", "p", nil, "")
 	shm, pull := f.String("shm-size", "", ""), f.String("pull", "missing", "")
+	health := healthFlags(f)
 	f.BoolVar(&s.Privileged, "privileged", false, "")
 	f.BoolVar(&s.Init, "init", false, "")
 	f.BoolVar(&s.Remove, "rm", false, "")
@@ -224,6 +293,7 @@ func specFlags(f *pflag.FlagSet) func(args []string) (containerSpec, string, err
 			s.Labels[k] = v
 		}
 		err := errors.Join(s.readDevices(*devices), s.readUlimits(*ulimits), s.readPorts(*ports), s.readVolumes())
+		s.Health = health()
 		if *shm != "" && err == nil {
 			s.ShmSize, err = shmBytes(*shm)
 		}
@@ -231,6 +301,27 @@ func specFlags(f *pflag.FlagSet) func(args []string) (containerSpec, string, err
 			err = errors.Join(err, usageError(fmt.Sprintf("invalid pull option: '%s': must be one of \"always\", \"missing\" or \"never\"", *pull)))
 		}
 		return s, *pull, err
+	}
+}
+
+// healthFlags are those that say what the health check is, instead of the image.
+func healthFlags(f *pflag.FlagSet) func() *v1.HealthConfig {
+	command, none := f.String("health-cmd", "", ""), f.Bool("no-healthcheck", false, "")
+	var h v1.HealthConfig
+	f.DurationVar(&h.Interval, "health-interval", 0, "")
+	f.DurationVar(&h.Timeout, "health-timeout", 0, "")
+	f.DurationVar(&h.StartPeriod, "health-start-period", 0, "")
+	f.IntVar(&h.Retries, "health-retries", 0, "")
+	return func() *v1.HealthConfig {
+		switch {
+		case *none:
+			h.Test = []string{"NONE"}
+		case *command != "":
+			h.Test = []string{"CMD-SHELL", *command}
+		default:
+			return nil
+		}
+		return &h
 	}
 }
 
@@ -317,19 +408,33 @@ func (d *dockerCLI) make(read func([]string) (containerSpec, string, error), arg
 		return nil, err
 	}
 	spec.Detach = detach
-	ref, err := parseImageRef(spec.Image)
-	if img := d.engine.local(spec.Image); pull == "always" || img == nil && pull == "missing" {
-		if err != nil {
-			return nil, daemonError("invalid reference format")
-		}
-		if img == nil {
-			fmt.Fprintf(d.p.Stderr(), "Unable to find image '%s:%s' locally\n", ref.familiar(), ref.tag)
-		}
-		if _, err := d.engine.pull(ref); err != nil {
-			return nil, err
-		}
+	img := d.engine.local(spec.Image)
+	if pull != "always" && (img != nil || pull != "missing") {
+		return d.engine.create(spec)
+	}
+	ref, err := d.remoteRef(spec.Image)
+	if err != nil {
+		return nil, err
+	}
+	if img == nil && !d.engine.podman {
+		fmt.Fprintf(d.errs(), "Unable to find image '%s:%s' locally\n", ref.familiar(), ref.tag)
+	}
+	if _, err := d.engine.pull(ref, d.loginFor(ref.domain)); err != nil {
+		return nil, err
 	}
 	return d.engine.create(spec)
+}
+
+// remoteRef is what a reference names in a registry.
+func (d *dockerCLI) remoteRef(s string) (imageRef, error) {
+	if d.engine.podman {
+		return d.longName(s)
+	}
+	ref, err := parseImageRef(s)
+	if err != nil {
+		return ref, daemonError("invalid reference format")
+	}
+	return ref, nil
 }
 
 func (d *dockerCLI) create(f *pflag.FlagSet) func([]string) error {
@@ -337,7 +442,7 @@ func (d *dockerCLI) create(f *pflag.FlagSet) func([]string) error {
 	return func(args []string) error {
 		c, err := d.make(read, args, true)
 		if err == nil {
-			fmt.Fprintln(d.p.Stdout(), c.id)
+			fmt.Fprintln(d.out(), c.id)
 		}
 		return err
 	}
@@ -352,15 +457,19 @@ func (d *dockerCLI) run(f *pflag.FlagSet) func([]string) error {
 			return err
 		}
 		if *detach {
-			fmt.Fprintln(d.p.Stdout(), c.id)
+			fmt.Fprintln(d.out(), c.id)
 			return d.engine.start(c)
 		}
 		return d.foreground(c)
 	}
 }
 
-// foreground runs a container until it ends, with its output.
+// foreground runs a container until it ends, with the client's streams.
 func (d *dockerCLI) foreground(c *container) error {
+	c.attached = streams{stdout: d.lend(1), stderr: d.lend(2)}
+	if c.spec.Interact {
+		c.attached.stdin = d.lend(0)
+	}
 	if err := d.engine.start(c); err != nil {
 		return err
 	}
@@ -369,7 +478,6 @@ func (d *dockerCLI) foreground(c *container) error {
 	case <-d.ctx.Done():
 		return exitCode(130)
 	}
-	_, _ = d.p.Stdout().Write(c.log.last(-1))
 	d.engine.mu.Lock()
 	defer d.engine.mu.Unlock()
 	if c.code != 0 {
@@ -379,7 +487,13 @@ func (d *dockerCLI) foreground(c *container) error {
 }
 
 func (d *dockerCLI) start(*pflag.FlagSet) func([]string) error {
-	return func(args []string) error { return d.eachContainer(args, d.engine.start) }
+	return func(args []string) error {
+		failed, err := d.each(args, d.engine.start)
+		if err == nil && len(failed) > 0 {
+			return fmt.Errorf("Error: failed to start containers: %s", strings.Join(failed, ", ")) // docker's own words
+		}
+		return err
+	}
 }
 
 func (d *dockerCLI) stop(f *pflag.FlagSet) func([]string) error {
@@ -405,7 +519,7 @@ func (d *dockerCLI) restart(f *pflag.FlagSet) func([]string) error {
 func (d *dockerCLI) pause(*pflag.FlagSet) func([]string) error {
 	return func(args []string) error {
 		return d.eachContainer(args, func(c *container) error {
-			return c.turn(stateRunning, statePaused, "Container %s is not running")
+			return c.turn(stateRunning, statePaused, pauseStopped)
 		})
 	}
 }
@@ -413,16 +527,19 @@ func (d *dockerCLI) pause(*pflag.FlagSet) func([]string) error {
 func (d *dockerCLI) unpause(*pflag.FlagSet) func([]string) error {
 	return func(args []string) error {
 		return d.eachContainer(args, func(c *container) error {
-			return c.turn(statePaused, stateRunning, "Container %s is not paused")
+			return c.turn(statePaused, stateRunning, notPaused)
 		})
 	}
 }
 
-func (c *container) turn(from, to, otherwise string) error {
+func (c *container) turn(from, to string, otherwise problem) error {
 	c.engine.mu.Lock()
 	defer c.engine.mu.Unlock()
+	if c.state == to && to == statePaused {
+		otherwise = pausedAlready
+	}
 	if c.state != from {
-		return daemonError(fmt.Sprintf(otherwise, c.id))
+		return c.engine.fail(otherwise, c.id)
 	}
 	c.state = to
 	return nil
@@ -433,14 +550,14 @@ func (d *dockerCLI) kill(f *pflag.FlagSet) func([]string) error {
 	return func(args []string) error {
 		sig, ok := map[string]Signal{"KILL": SIGKILL, "9": SIGKILL, "TERM": SIGTERM, "15": SIGTERM, "HUP": SIGHUP, "1": SIGHUP}[strings.TrimPrefix(*name, "SIG")]
 		if !ok {
-			return usageError("invalid signal in the lab: " + *name)
+			return d.engine.fail(badSignal, *name)
 		}
 		return d.eachContainer(args, func(c *container) error {
 			d.engine.mu.Lock()
 			main, state := c.main, c.state
 			d.engine.mu.Unlock()
 			if state != stateRunning && state != statePaused {
-				return daemonError(fmt.Sprintf("cannot kill container: %s: container %s is not running", c.name, c.id))
+				return d.engine.fail(killStopped, c.name, c.id, state)
 			}
 			if sig == SIGKILL {
 				c.end(SIGKILL, byPerson)
@@ -452,28 +569,83 @@ func (d *dockerCLI) kill(f *pflag.FlagSet) func([]string) error {
 	}
 }
 
-func (d *dockerCLI) rm(f *pflag.FlagSet) func([]string) error {
-	force := f.BoolP("force", "f", false, "")
-	f.BoolP("volumes", "v", false, "")
+// wait gives the exit codes of containers once they have ended.
+func (d *dockerCLI) wait(*pflag.FlagSet) func([]string) error {
 	return func(args []string) error {
 		if err := needArgs(args, 1, -1); err != nil {
 			return err
 		}
-		failed := false
+		var failed bool
+		for _, name := range args {
+			c, err := d.engine.find(name)
+			if err != nil {
+				d.complain(err)
+				failed = true
+				continue
+			}
+			d.engine.mu.Lock()
+			main := c.main
+			d.engine.mu.Unlock()
+			if main != nil {
+				select {
+				case <-main.Done():
+				case <-d.ctx.Done():
+					return exitCode(130)
+				}
+			}
+			d.engine.mu.Lock()
+			code := c.code
+			d.engine.mu.Unlock()
+			fmt.Fprintln(d.out(), code)
+		}
+		if failed {
+			return exitCode(d.failure(1))
+		}
+		return nil
+	}
+}
+
+// failure is the exit code of a command that some of its words failed: Docker's, or podman's 125.
+func (d *dockerCLI) failure(docker int) int {
+	if d.engine.podman {
+		return 125
+	}
+	return docker
+}
+
+func (d *dockerCLI) rm(f *pflag.FlagSet) func([]string) error {
+	force := f.BoolP("force", "f", false, "")
+	f.BoolP("volumes", "v", false, "")
+	if d.engine.podman {
+		f.IntP("time", "t", 10, "")
+	}
+	return func(args []string) error {
+		if err := needArgs(args, 1, -1); err != nil {
+			return err
+		}
+		failed := 0
 		for _, name := range args {
 			c, err := d.engine.find(name)
 			if err == nil {
-				err = d.engine.remove(c, *force)
+				_, busy := d.p.Host().faults.hit(strings.Join(d.argv, " "), Busy)
+				err = d.engine.remove(c, *force, busy)
 			}
-			if err != nil {
-				fmt.Fprintln(d.p.Stderr(), err)
-				failed = failed || !*force || c != nil
-				continue
+			switch {
+			case err == nil:
+				fmt.Fprintln(d.out(), name)
+			case c == nil && *force && d.engine.podman:
+			case c == nil && *force:
+				d.complain(err)
+			default:
+				d.complain(err)
+				failed = 1
+				if said, ok := errors.AsType[podmanError](err); ok && c != nil {
+					failed = said.code
+				}
 			}
-			fmt.Fprintln(d.p.Stdout(), name)
 		}
-		if failed {
-			return exitCode(1)
+		if failed != 0 {
+			return exitCode(failed)
 		}
 		return nil
 	}
@@ -485,10 +657,13 @@ func (d *dockerCLI) rename(*pflag.FlagSet) func([]string) error {
 			return err
 		}
 		c, err := d.engine.find(args[0])
-		if err != nil {
-			return err
+		if err == nil {
+			err = d.engine.rename(c, args[1])
 		}
-		return d.engine.rename(c, args[1])
+		if err != nil && !d.engine.podman {
+			return fmt.Errorf("%w\nError: failed to rename container named %s", err, args[0])
+		}
+		return err
 	}
 }
 
@@ -505,11 +680,10 @@ func (d *dockerCLI) logs(f *pflag.FlagSet) func([]string) error {
 		n := -1
 		if *tail != "all" {
 			if n, err = strconv.Atoi(*tail); err != nil {
-				return daemonError("invalid tail: " + *tail)
+				n = -1 // as Docker reads it
 			}
 		}
-		_, err = d.p.Stdout().Write(c.log.last(n))
-		return err
+		return c.log.writeTo(d.out(), d.errs(), n)
 	}
 }
 
@@ -536,9 +710,11 @@ func (d *dockerCLI) exec(f *pflag.FlagSet) func([]string) error {
 		switch state {
 		case stateRunning:
 		case statePaused:
-			return daemonError(fmt.Sprintf("Container %s is paused, unpause the container before exec", c.id))
+			return d.engine.fail(execPaused, args[0])
+		case stateRestarting:
+			return d.engine.fail(execRestarting, c.id)
 		default:
-			return daemonError(fmt.Sprintf("container %s is not running", c.id))
+			return d.engine.fail(execStopped, c.id)
 		}
 		account, err := c.user(world, orDefault(*user, c.spec.User))
 		if err != nil {
@@ -556,7 +732,7 @@ func (d *dockerCLI) exec(f *pflag.FlagSet) func([]string) error {
 }
 
 func (d *dockerCLI) lend(n int) stream {
-	if fd := d.p.fd(n); fd != nil {
+	if fd := d.p.fd(n); fd != nil && !d.unheard {
 		return borrowed{fd}
 	}
 	return nullDevice{}
@@ -565,7 +741,10 @@ func (d *dockerCLI) lend(n int) stream {
 // inside runs a process in a container, and waits for it. Where the client is killed the process goes on, as with the real one.
 func (d *dockerCLI) inside(w *World, l Launch, detach bool) error {
 	l.Main = func(p *Process) int {
-		if _, err := p.LookPath(l.Argv[0]); err != nil {
+		if _, err := p.LookPath(l.Argv[0]); err != nil && d.engine.podman {
+			fmt.Fprintf(p.Stderr(), "Error: %s\n", d.engine.fail(programMissing, l.Argv[0]))
+			return 127
+		} else if err != nil {
 			fmt.Fprintf(p.Stderr(), "OCI runtime exec failed: exec failed: unable to start container process: exec: %q: executable file not found in $PATH: unknown\n", l.Argv[0])
 			return 127
 		}
@@ -584,113 +763,4 @@ func (d *dockerCLI) inside(w *World, l Launch, detach bool) error {
 		return exitCode(code)
 	}
 	return nil
-}
-
-// configFile is the client's configuration.
-func (d *dockerCLI) configFile() string {
-	dir := d.config
-	if dir == "" {
-		dir = d.p.Getenv("DOCKER_CONFIG")
-	}
-	if dir == "" {
-		dir = orDefault(d.p.Getenv("HOME"), "/") + "/.docker"
-	}
-	return dir + "/config.json"
-}
-
-// clientConfig is what is used of the configuration file.
-type clientConfig struct {
-	Auths map[string]struct {
-		Auth string `json:"auth,omitempty"`
-	} `json:"auths"`
-}
-
-func (d *dockerCLI) editConfig(edit func(*clientConfig) bool) error {
-	var c clientConfig
-	file := d.configFile()
-	if data, err := d.p.ReadFile(file); err == nil {
-		if err := json.Unmarshal(data, &c); err != nil {
-			return fmt.Errorf("WARNING: Error loading config file: %s: %w", file, err)
-		}
-	}
-	if c.Auths == nil {
-		c.Auths = map[string]struct {
-			Auth string `json:"auth,omitempty"`
-		}{}
-	}
-	if !edit(&c) {
-		return nil
-	}
-	data, err := json.MarshalIndent(c, "", "\t")
-	if err != nil {
-		return err
-	}
-	if err := d.p.view().mkdirAll(dirOf(file), 0o700); err != nil {
-		return errors.New(strerror(err))
-	}
-	if err := d.p.WriteFile(file, data, 0o600); err != nil {
-		return fmt.Errorf("open %s: %s", file, strings.ToLower(strerror(err)))
-	}
-	return nil
-}
-
-const hubServer = "https://index.docker.io/v1/"
-
-func (d *dockerCLI) login(f *pflag.FlagSet) func([]string) error {
-	user, fromStdin := f.StringP("username", "u", "", ""), f.Bool("password-stdin", false, "")
-	return func(args []string) error {
-		if err := needArgs(args, 0, 1); err != nil {
-			return err
-		}
-		if !*fromStdin || *user == "" {
-			return errors.New("Error: Cannot perform an interactive login from a non TTY device") // docker's own words
-		}
-		b, err := io.ReadAll(d.p.Stdin())
-		if err != nil {
-			return err
-		}
-		password := strings.TrimRight(string(b), "\r\n")
-		server := hubServer
-		if len(args) == 1 && args[0] != "docker.io" {
-			server = args[0]
-		}
-		if password == "" || password == "wrong" {
-			return daemonError(fmt.Sprintf("Get \"https://%s/v2/\": unauthorized: incorrect username or password", orDefault(strings.Join(args, ""), "registry-1.docker.io")))
-		}
-		if err := d.connect(); err != nil {
-			return err
-		}
-		err = d.editConfig(func(c *clientConfig) bool {
-			entry := c.Auths[server]
-			entry.Auth = base64.StdEncoding.EncodeToString([]byte(*user + ":" + password))
-			c.Auths[server] = entry
-			return true
-		})
-		if err == nil {
-			fmt.Fprintln(d.p.Stdout(), "Login Succeeded")
-		}
-		return err
-	}
-}
-
-func (d *dockerCLI) logout(*pflag.FlagSet) func([]string) error {
-	return func(args []string) error {
-		if err := needArgs(args, 0, 1); err != nil {
-			return err
-		}
-		server := hubServer
-		if len(args) == 1 && args[0] != "docker.io" {
-			server = args[0]
-		}
-		return d.editConfig(func(c *clientConfig) bool {
-			_, there := c.Auths[server]
-			delete(c.Auths, server)
-			if there {
-				fmt.Fprintf(d.p.Stdout(), "Removing login credentials for %s\n", server)
-			} else {
-				fmt.Fprintf(d.p.Stdout(), "Not logged in to %s\n", server)
-			}
-			return there
-		})
-	}
 }

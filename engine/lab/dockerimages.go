@@ -15,66 +15,111 @@ import (
 func (d *dockerCLI) images(f *pflag.FlagSet) func([]string) error {
 	quiet, whole, digests := f.BoolP("quiet", "q", false, ""), f.Bool("no-trunc", false, ""), f.Bool("digests", false, "")
 	f.BoolP("all", "a", false, "")
-	format := f.String("format", "", "")
+	format, filters := f.String("format", "", ""), f.StringArrayP("filter", "f", nil, "")
 	return func(args []string) error {
 		if err := needArgs(args, 0, 1); err != nil {
 			return err
 		}
-		var rows []object
-		for _, row := range d.engine.imageRows(*whole) {
-			full := fmt.Sprintf("%v:%v", row["Repository"], row["Tag"])
-			if len(args) == 1 && args[0] != row["Repository"] && args[0] != full {
-				continue
-			}
-			if *quiet {
-				fmt.Fprintln(d.p.Stdout(), row["ID"])
-				continue
-			}
-			rows = append(rows, row)
+		want, err := imageFilter(*filters)
+		if err != nil {
+			return err
 		}
-		if *quiet {
-			return nil
+		rows := []imageRow{}
+		for _, row := range d.engine.imageRows(*whole) {
+			row.digests = *digests
+			if want(row) && (len(args) == 0 || args[0] == row.Repository || args[0] == row.Repository+":"+row.Tag) {
+				rows = append(rows, row)
+			}
+		}
+		if *quiet && *format == "" {
+			*format = "{{.ID}}"
 		}
 		headings := []string{"REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"}
 		if *digests {
 			headings = []string{"REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"}
 		}
-		return d.table(*format, headings, rows)
+		return table(d, *format, headings, rows)
 	}
 }
 
-// imageRows is what docker images tells: a row for each tag, and one for an image that has only digests.
-func (e *ContainerEngine) imageRows(whole bool) []object {
+// imageFilter is the meaning of --filter: a pattern of references, or those without a tag.
+func imageFilter(filters []string) (func(imageRow) bool, error) {
+	want := func(imageRow) bool { return true }
+	for _, f := range filters {
+		key, value, _ := strings.Cut(f, "=")
+		before := want
+		switch key {
+		case "reference":
+			if _, err := path.Match(value, ""); err != nil {
+				return nil, daemonError("invalid filter 'reference=" + value + "'")
+			}
+			want = func(r imageRow) bool {
+				repository, _ := path.Match(value, r.Repository)
+				whole, _ := path.Match(value, r.Repository+":"+r.Tag)
+				return before(r) && (repository || whole)
+			}
+		case "dangling":
+			want = func(r imageRow) bool {
+				return before(r) && (r.Tag == "<none>" && r.Digest == "<none>") == (value == "true")
+			}
+		default:
+			return nil, daemonError("invalid filter '" + key + "'")
+		}
+	}
+	return want, nil
+}
+
+// An imageRow is what docker images tells of a tag.
+type imageRow struct {
+	CreatedAt, CreatedSince, Digest, ID, Repository, Size, Tag string
+
+	digests bool // are shown
+}
+
+func (r imageRow) cells() []string {
+	if r.digests {
+		return []string{r.Repository, r.Tag, r.Digest, r.ID, r.CreatedSince, r.Size}
+	}
+	return []string{r.Repository, r.Tag, r.ID, r.CreatedSince, r.Size}
+}
+
+// imageRows is what docker images tells: a row for each tag, and one for an image that has only digests, or no name at all.
+func (e *ContainerEngine) imageRows(whole bool) []imageRow {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var rows []object
+	var rows []imageRow
+	seen := map[*labImage]bool{}
 	add := func(repository, tag string, img *labImage) {
-		id := img.id
-		if !whole {
-			id = shortImageID(id)
+		seen[img] = true
+		r := imageRow{
+			Repository: e.shown([]string{repository})[0], Tag: tag, ID: shortImageID(img.id), Digest: "<none>", CreatedSince: ago(e.host.lab.now().Sub(img.created)) + " ago",
+			CreatedAt: stamp(img.created), Size: fmt.Sprintf("%dB", img.size),
 		}
-		digest := "<none>"
-		for _, full := range slices.Sorted(maps.Keys(e.digests)) {
-			if repo, d, _ := strings.Cut(full, "@"); e.digests[full] == img && familiarName(repo) == repository {
-				digest = d
+		if whole {
+			r.ID = img.id
+		}
+		for _, full := range append(keysOf(e.digests, img), e.known[img.id]...) {
+			if repo, d, ok := strings.Cut(full, "@"); ok && repo == repository {
+				r.Digest = d
+			} else if !ok {
+				r.Digest = full
+				break
 			}
 		}
-		rows = append(rows, object{
-			"Repository": repository, "Tag": tag, "ID": id, "Digest": digest, "CreatedSince": ago(e.host.lab.now().Sub(img.created)) + " ago",
-			"CreatedAt": stamp(img.created), "Size": fmt.Sprintf("%dB", img.size),
-		})
+		rows = append(rows, r)
 	}
-	tagged := map[*labImage]bool{}
 	for _, full := range slices.Sorted(maps.Keys(e.tags)) {
 		at := strings.LastIndexByte(full, ':')
-		add(familiarName(full[:at]), full[at+1:], e.tags[full])
-		tagged[e.tags[full]] = true
+		add(full[:at], full[at+1:], e.tags[full])
 	}
 	for _, full := range slices.Sorted(maps.Keys(e.digests)) {
-		if img := e.digests[full]; !tagged[img] {
-			repository, _, _ := strings.Cut(full, "@")
-			add(familiarName(repository), "<none>", img)
-			tagged[img] = true
+		if img := e.digests[full]; !seen[img] {
+			add(repositoryOf(full), "<none>", img)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(e.images)) {
+		if img := e.images[id]; !seen[img] {
+			add("<none>", "<none>", img)
 		}
 	}
 	return rows
@@ -90,26 +135,25 @@ func (d *dockerCLI) pull(f *pflag.FlagSet) func([]string) error {
 		if err != nil {
 			return errors.New("invalid reference format")
 		}
+		full := ref.full()
 		before := d.engine.local(args[0])
-		img, err := d.engine.pull(ref)
+		said := d.out()
+		if *quiet {
+			said = io.Discard
+		}
+		if _, err := d.engine.offered(ref, d.loginFor(ref.domain)); err == nil {
+			fmt.Fprintf(said, "%s: Pulling from %s\n", orDefault(ref.tag, ref.digest), ref.path)
+		}
+		img, err := d.engine.pull(ref, d.loginFor(ref.domain))
 		if err != nil {
 			return err
-		}
-		full := ref.repository()
-		if ref.digest != "" {
-			full += "@" + ref.digest
-		} else {
-			full += ":" + ref.tag
-		}
-		if *quiet {
-			fmt.Fprintln(d.p.Stdout(), full)
-			return nil
 		}
 		what := "Downloaded newer image"
 		if before == img {
 			what = "Image is up to date"
 		}
-		fmt.Fprintf(d.p.Stdout(), "%s: Pulling from %s\nDigest: %s\nStatus: %s for %s\n%s\n", orDefault(ref.tag, ref.digest), ref.path, img.index, what, familiarName(full), full)
+		fmt.Fprintf(said, "Digest: %s\nStatus: %s for %s\n", orDefault(ref.digest, img.index), what, familiarName(full))
+		fmt.Fprintln(d.out(), full)
 		return nil
 	}
 }
@@ -121,7 +165,7 @@ func (d *dockerCLI) tag(*pflag.FlagSet) func([]string) error {
 		}
 		img := d.engine.local(args[0])
 		if img == nil {
-			return daemonError("No such image: " + args[0])
+			return d.engine.imageMissing(args[0])
 		}
 		ref, err := parseImageRef(args[1])
 		if err != nil {
@@ -145,10 +189,10 @@ func (d *dockerCLI) rmi(f *pflag.FlagSet) func([]string) error {
 		for _, name := range args {
 			said, err := d.engine.forget(name, *force)
 			for _, line := range said {
-				fmt.Fprintln(d.p.Stdout(), line)
+				fmt.Fprintln(d.out(), line)
 			}
 			if err != nil {
-				fmt.Fprintln(d.p.Stderr(), err)
+				fmt.Fprintln(d.errs(), err)
 				failed = true
 			}
 		}
@@ -179,7 +223,7 @@ func (d *dockerCLI) save(f *pflag.FlagSet) func([]string) error {
 			return err
 		}
 		if *output == "" {
-			_, err = d.p.Stdout().Write(data)
+			_, err = d.out().Write(data)
 			return err
 		}
 		if info, err := d.p.view().stat(path.Dir(*output), true); err != nil || !info.IsDir() {
@@ -259,13 +303,13 @@ func (d *dockerCLI) loadArchive(data []byte) error {
 				return err
 			}
 			if other := d.engine.tagged(ref); other != nil && other != img {
-				fmt.Fprintf(d.p.Stdout(), "The image %s:%s already exists, renaming the old one with ID %s to empty string\n", ref.familiar(), ref.tag, other.id)
+				fmt.Fprintf(d.out(), "The image %s:%s already exists, renaming the old one with ID %s to empty string\n", ref.familiar(), ref.tag, other.id)
 			}
 			d.engine.tag(img, ref)
-			fmt.Fprintf(d.p.Stdout(), "Loaded image: %s:%s\n", ref.familiar(), ref.tag)
+			fmt.Fprintf(d.out(), "Loaded image: %s:%s\n", ref.familiar(), ref.tag)
 		}
 		if len(m.RepoTags) == 0 {
-			fmt.Fprintf(d.p.Stdout(), "Loaded image ID: %s\n", img.id)
+			fmt.Fprintf(d.out(), "Loaded image ID: %s\n", img.id)
 		}
 	}
 	return nil

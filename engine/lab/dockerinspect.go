@@ -39,8 +39,11 @@ func (c *container) inspect() object {
 		pid = 1000 + c.main.PID()
 	}
 	state := object{
-		"Status": c.state, "Running": c.state == stateRunning || c.state == statePaused, "Paused": c.state == statePaused, "Restarting": false,
-		"OOMKilled": false, "Dead": false, "Pid": pid, "ExitCode": c.code, "Error": c.err, "StartedAt": stamp(c.started), "FinishedAt": stamp(c.finished),
+		"Status": c.state, "Running": c.state == stateRunning || c.state == statePaused || c.state == stateRestarting, "Paused": c.state == statePaused,
+		"Restarting": c.state == stateRestarting, "OOMKilled": false, "Dead": c.state == stateDead, "Pid": pid, "ExitCode": c.code, "Error": c.err, "StartedAt": stamp(c.started), "FinishedAt": stamp(c.finished),
+	}
+	if c.health != nil {
+		state["Health"] = c.health.inspect()
 	}
 	mounts := []object{}
 	for _, b := range c.spec.Binds {
@@ -51,14 +54,21 @@ func (c *container) inspect() object {
 		}
 		mounts = append(mounts, object{"Type": "bind", "Source": parts[0], "Destination": parts[1], "Mode": mode, "RW": mode != "ro", "Propagation": "rprivate"})
 	}
+	if c.engine.podman {
+		return c.inspectPodman(state)
+	}
+	config := object{
+		"Hostname": c.hostname(), "Domainname": "", "User": c.spec.User, "AttachStdin": false, "AttachStdout": !c.spec.Detach, "AttachStderr": !c.spec.Detach,
+		"Tty": false, "OpenStdin": c.spec.Interact, "Env": setEnv(c.image.entry.Env, c.spec.Env...), "Cmd": c.spec.commandOr(c.image.entry.Command), "Image": c.spec.Image,
+		"Volumes": nil, "WorkingDir": c.spec.Workdir, "Entrypoint": c.spec.entrypoint(), "Labels": labelsOf(c.spec.Labels),
+	}
+	if h := orDefault(c.spec.Health, c.image.entry.Health); h != nil {
+		config["Healthcheck"] = h
+	}
 	return object{
 		"Id": c.id, "Created": stamp(c.created), "Path": argv[0], "Args": orEmpty(argv[1:]), "State": state, "Image": c.image.id, "Name": "/" + c.name,
-		"RestartCount": 0, "Driver": "overlay2", "Platform": "linux", "HostConfig": c.hostConfig(), "Mounts": mounts,
-		"Config": object{
-			"Hostname": c.hostname(), "Domainname": "", "User": c.spec.User, "AttachStdin": false, "AttachStdout": !c.spec.Detach, "AttachStderr": !c.spec.Detach,
-			"Tty": false, "OpenStdin": c.spec.Interact, "Env": setEnv(c.image.entry.Env, c.spec.Env...), "Cmd": c.spec.commandOr(c.image.entry.Command), "Image": c.spec.Image,
-			"Volumes": nil, "WorkingDir": c.spec.Workdir, "Entrypoint": c.spec.entrypoint(), "Labels": labelsOf(c.spec.Labels),
-		},
+		"RestartCount": c.restarts, "Driver": "overlay2", "Platform": "linux", "HostConfig": c.hostConfig(), "Mounts": mounts,
+		"Config":          config,
 		"NetworkSettings": object{"Ports": object{}, "IPAddress": "", "Networks": object{c.spec.networkName(): object{"IPAddress": "", "Gateway": ""}}},
 	}
 }
@@ -139,10 +149,17 @@ func (e *ContainerEngine) inspectImage(img *labImage) object {
 			layers = append(layers, d.String())
 		}
 	}
+	config := object{"Env": img.entry.Env, "Cmd": img.entry.Command, "Entrypoint": nil, "Labels": nil, "WorkingDir": "", "User": ""}
+	if img.entry.Health != nil {
+		config["Healthcheck"] = img.entry.Health
+	}
+	if e.podman {
+		return e.inspectImagePodman(img, layers)
+	}
 	o := object{
-		"Id": img.id, "RepoTags": e.namesOf(img, e.tags), "RepoDigests": e.namesOf(img, e.digests), "Parent": "", "Comment": "", "Created": stamp(img.created),
+		"Id": img.id, "RepoTags": e.repoTags(img), "RepoDigests": e.repoDigests(img), "Parent": "", "Comment": "", "Created": stamp(img.created),
 		"Author": "", "Architecture": img.platform.Architecture, "Os": img.platform.OS, "Size": img.size, "DockerVersion": "",
-		"Config": object{"Env": img.entry.Env, "Cmd": img.entry.Command, "Entrypoint": nil, "Labels": nil, "WorkingDir": "", "User": ""},
+		"Config": config,
 		"RootFS": object{"Type": "layers", "Layers": layers},
 	}
 	if img.platform.Variant != "" {
@@ -158,7 +175,7 @@ func render(format string, what any) (string, error) {
 	}
 	t, err := template.New("").Option("missingkey=error").Funcs(templateFunctions).Parse(format)
 	if err != nil {
-		return "", fmt.Errorf("template parsing error: %w", err)
+		return "", err
 	}
 	// Templates see what the JSON says, and the members that it leaves out where they are empty.
 	plain, err := asJSON(what)
@@ -171,10 +188,22 @@ func render(format string, what any) (string, error) {
 		}
 	}
 	var b strings.Builder
-	if err := t.Execute(&b, plain); err != nil {
-		return "", fmt.Errorf("template parsing error: %w", err)
+	err = t.Execute(&b, plain)
+	return b.String(), err
+}
+
+// renderRow writes a row of a list through a --format template: its members and methods.
+func renderRow(format string, row any) (string, error) {
+	if format == "json" {
+		format = "{{json .}}"
 	}
-	return b.String(), nil
+	t, err := template.New("").Funcs(templateFunctions).Parse(format)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err = t.Execute(&b, row)
+	return b.String(), err
 }
 
 func asJSON(v any) (any, error) {
@@ -256,13 +285,27 @@ func ago(d time.Duration) string {
 
 // status is the column of docker ps. The caller holds the engine's mutex.
 func (c *container) status(now time.Time) string {
+	up := "Up " + ago(now.Sub(c.started))
 	switch c.state {
 	case stateRunning:
-		return "Up " + ago(now.Sub(c.started))
+		switch {
+		case c.health == nil:
+			return up
+		case c.health.status == healthStarting && !c.engine.podman:
+			return up + " (health: starting)"
+		}
+		return up + " (" + c.health.status + ")"
 	case statePaused:
-		return "Up " + ago(now.Sub(c.started)) + " (Paused)"
+		if c.engine.podman {
+			return "Paused"
+		}
+		return up + " (Paused)"
 	case stateExited:
 		return fmt.Sprintf("Exited (%d) %s ago", c.code, ago(now.Sub(c.finished)))
+	case stateRestarting:
+		return fmt.Sprintf("Restarting (%d) %s ago", c.code, ago(now.Sub(c.finished)))
+	case stateDead:
+		return "Dead"
 	}
 	return "Created"
 }

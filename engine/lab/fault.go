@@ -23,9 +23,15 @@ import (
 //	read_only path                 nothing below path can change
 //	no_sftp                        there is no sftp subsystem
 //	odd_image [text]               the container image this host has locally is another one than that of the others
+//	offline                        no registry of images answers
+//	meanwhile match text [times]   before a command whose command line matches, somebody else runs the script text as root on the host
+//	engine_stop match [text delay times]
+//	                               Docker's engine stops while a docker command whose line matches waits for its answer: before it has done
+//	                               anything; or after, where text is "done". It is back after the delay; without one it stays away
+//	busy      match [times]        docker or podman cannot remove the container that a matching command removes: it is dead from then on
 //
 // Match is an RE2 expression over the command line, words joined by blanks. Times limits how often it happens; 0 is
-// always.
+// always. What a meanwhile script runs meets the other faults, not its own.
 type Fault struct {
 	Kind  string
 	Match string
@@ -48,16 +54,23 @@ const (
 	ReadOnly    = "read_only"
 	NoSFTP      = "no_sftp"
 	OddImage    = "odd_image"
+	Offline     = "offline"
+	Meanwhile   = "meanwhile"
+	EngineStop  = "engine_stop"
+	Busy        = "busy"
 )
 
-var faultKinds = []string{Unreachable, Silent, Slow, Hang, Fail, Cut, DiskFull, ReadOnly, NoSFTP, OddImage}
+var faultKinds = []string{Unreachable, Silent, Slow, Hang, Fail, Cut, DiskFull, ReadOnly, NoSFTP, OddImage, Offline, Meanwhile, EngineStop, Busy}
+
+// EngineDone is the text of an engine_stop that happens when the work is done, and nobody is told.
+const EngineDone = "done"
 
 // Validate says what is wrong with the fault, in words for the person who wrote it.
 func (f Fault) Validate() error {
 	if !slices.Contains(faultKinds, f.Kind) {
 		return fmt.Errorf("fault: unknown kind %q, want one of %s", f.Kind, strings.Join(faultKinds, ", "))
 	}
-	matching := slices.Contains([]string{Hang, Fail, Cut}, f.Kind)
+	matching := slices.Contains([]string{Hang, Fail, Cut, Meanwhile, EngineStop, Busy}, f.Kind)
 	switch {
 	case matching && f.Match == "":
 		return fmt.Errorf("fault %q: needs match, an expression over the command line", f.Kind)
@@ -65,12 +78,18 @@ func (f Fault) Validate() error {
 		return fmt.Errorf("fault %q: match means nothing here", f.Kind)
 	case f.Kind == Slow && f.Delay <= 0:
 		return fmt.Errorf("fault %q: needs delay, a duration above zero", f.Kind)
-	case f.Kind != Slow && f.Delay != 0:
+	case f.Kind != Slow && f.Kind != EngineStop && f.Delay != 0:
 		return fmt.Errorf("fault %q: delay means nothing here", f.Kind)
 	case (f.Kind == DiskFull || f.Kind == ReadOnly) != (f.Path != ""):
 		return fmt.Errorf("fault %q: path is for %s and %s, which need it", f.Kind, DiskFull, ReadOnly)
 	case f.Path != "" && !strings.HasPrefix(f.Path, "/"):
 		return fmt.Errorf("fault %q: path %q is not absolute", f.Kind, f.Path)
+	case f.Kind == Meanwhile && f.Text == "":
+		return fmt.Errorf("fault %q: needs text, a script for the host's shell", f.Kind)
+	case f.Kind == EngineStop && f.Text != "" && f.Text != EngineDone:
+		return fmt.Errorf("fault %q: text is %q or nothing", f.Kind, EngineDone)
+	case f.Delay < 0:
+		return fmt.Errorf("fault %q: delay must not be negative", f.Kind)
 	case f.Kind != Fail && f.Code != 0:
 		return fmt.Errorf("fault %q: code is for %s", f.Kind, Fail)
 	case f.Code < 0 || f.Code > 255:
@@ -94,6 +113,7 @@ type armedFault struct {
 	Fault
 	match *regexp.Regexp
 	met   int
+	busy  bool // its script runs
 }
 
 func (fs *faults) set(list []Fault) error {
@@ -122,18 +142,19 @@ func (fs *faults) find(kinds ...string) (Fault, bool) {
 	return Fault{}, false
 }
 
-// hit gives the fault that a command line meets, and counts it.
-func (fs *faults) hit(line string) (Fault, bool) {
+// hit gives the first fault of one of the kinds that a command line meets, and counts it.
+func (fs *faults) hit(line string, kinds ...string) (*armedFault, bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	for _, f := range fs.list {
-		if f.Match == "" || (f.Times > 0 && f.met >= f.Times) || !f.match.MatchString(line) {
+		if f.busy || !slices.Contains(kinds, f.Kind) || (f.Times > 0 && f.met >= f.Times) || !f.match.MatchString(line) {
 			continue
 		}
 		f.met++
-		return f.Fault, true
+		f.busy = f.Kind == Meanwhile
+		return f, true
 	}
-	return Fault{}, false
+	return nil, false
 }
 
 // meet lets a process that is about to run argv meet a fault. ended says that the command is over, with code.
@@ -144,7 +165,11 @@ func (fs *faults) meet(p *Process, argv []string) (code int, ended bool) {
 	if none {
 		return 0, false
 	}
-	f, ok := fs.hit(strings.Join(argv, " "))
+	line := strings.Join(argv, " ")
+	if f, ok := fs.hit(line, Meanwhile); ok {
+		fs.interfere(p, f)
+	}
+	f, ok := fs.hit(line, Hang, Fail, Cut)
 	if !ok {
 		return 0, false
 	}
@@ -160,6 +185,18 @@ func (fs *faults) meet(p *Process, argv []string) (code int, ended bool) {
 		_, _ = io.WriteString(p.Stderr(), strings.TrimSuffix(f.Text, "\n")+"\n")
 	}
 	return orDefault(f.Code, 1), true
+}
+
+// interfere runs what somebody else does before p goes on.
+func (fs *faults) interfere(p *Process, f *armedFault) {
+	other := p.Host().world.Start(Launch{Argv: []string{"sh", "-c", f.Text}, Env: []string{"PATH=" + defaultPath, "HOME=/root"}, Dir: "/root", Parent: 1})
+	select {
+	case <-other.Done():
+	case <-p.ctx.Done():
+	}
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	f.busy = false
 }
 
 // guard refuses changes of a file system that a fault forbids.

@@ -67,6 +67,9 @@ func (l *Lab) newHost(index int, spec HostSpec) (*Host, error) {
 	}
 	fs.SetGuard(h.faults.guard)
 	h.services = h.standardServices()
+	if err := h.stock(); err != nil {
+		return nil, err
+	}
 	h.boot()
 	return h, nil
 }

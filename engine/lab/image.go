@@ -267,7 +267,6 @@ func (img *labImage) root(l *Lab) (*FS, error) {
 		for path, text := range img.entry.Files {
 			b.file(path, 0o644, text)
 		}
-		b.file("/.dockerenv", 0o755, "")
 		var there []string
 		for _, p := range append([]string{"coreutils", "dash", "bash", "tar", "ca-certificates"}, img.entry.Packages...) {
 			if _, ok := l.packages[p]; ok {
@@ -278,6 +277,11 @@ func (img *labImage) root(l *Lab) (*FS, error) {
 		img.tree, img.err = b.fs.Freeze(), b.err
 	})
 	return img.tree, img.err
+}
+
+// names tells whether a reference by tag is to this entry.
+func (entry catalogueImage) names(ref imageRef) bool {
+	return ref.digest == "" && entry.Repository == ref.repository() && slices.Contains(entry.Tags, ref.tag)
 }
 
 // find gives the image that a reference names, for an architecture: by the digest of its index or manifest, or by its tag.
@@ -292,7 +296,7 @@ func (lib *imageLibrary) find(ref imageRef, arch string) *labImage {
 		case img.platform.Architecture != arch:
 		case ref.digest != "" && ref.digest == img.index:
 			return img
-		case ref.digest == "" && slices.Contains(img.entry.Tags, ref.tag):
+		case img.entry.names(ref):
 			return img
 		}
 	}
@@ -338,6 +342,19 @@ func parseImageRef(s string) (imageRef, error) {
 }
 
 func (r imageRef) repository() string { return r.domain + "/" + r.path }
+
+// words are the arguments of problems with a pull: the reference in full, the repository in full, its tag or digest, the repository as Docker shows it.
+func (r imageRef) words() []any {
+	return []any{r.full(), r.repository(), orDefault(r.digest, r.tag), r.familiar()}
+}
+
+// full is the reference with all that goes without saying.
+func (r imageRef) full() string {
+	if r.digest != "" {
+		return r.repository() + "@" + r.digest
+	}
+	return r.repository() + ":" + r.tag
+}
 
 // familiar is the repository as docker shows it.
 func (r imageRef) familiar() string {

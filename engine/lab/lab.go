@@ -31,6 +31,9 @@ type HostSpec struct {
 	Faults   []Fault
 	Shell    string            // login shell, /bin/sh by default
 	Password string            // that sudo asks the ordinary user for; "": sudo asks nothing
+	Runtimes []string          // container runtimes, "docker" and "podman"; docker alone by default, and "none" is none
+	Images   []string          // of the lab's registries, that its container runtimes have from the start
+	Archives map[string]string // by path, archives as "docker save" writes them: the references in them, with blanks between
 	Packages []string          // installed besides those every host has
 	Files    map[string]string // put on its file system
 	RVS      string            // what `rvs --version` of the packaged RVS prints, "1.3.0" by default
@@ -49,12 +52,12 @@ type Lab struct {
 	byName   map[string]*Host
 	commands map[string]Command
 	packages catalogue
-	worlds   atomic.Int64 // containers that were started: each has a PID namespace of its own
 	base     *FS
 	key      ssh.Signer
 	keyPEM   []byte
 	images   imageLibrary
 	registry labRegistry
+	worlds   atomic.Int64 // containers that were started: each has a PID namespace of its own
 }
 
 // OrdinaryUser is the account of every host beside root: it may use sudo.

@@ -43,6 +43,8 @@ func standardPackages() []Package {
 		{Name: "sudo", Version: "1.9.13p3-1+deb12u1", Description: "Provide limited super user privileges to specific users"},
 		{Name: "tar", Version: "1.34+dfsg-1.2+deb12u1", Description: "GNU version of the tar archiving utility"},
 		{Name: "ca-certificates", Version: "20230311", Description: "Common CA certificates"},
+		{Name: "docker.io", Version: dockerVersion + "+dfsg1-1", Description: "Linux container runtime", Programs: map[string]string{dockerProgram: "docker"}, Setup: setUpDocker},
+		{Name: "podman", Version: podmanVersion + "+ds1-8+deb12u1", Description: "engine to run OCI-based containers in Pods", Programs: map[string]string{podmanProgram: "podman"}},
 		{Name: "openssh-sftp-server", Version: ssh, Description: "secure shell (SSH) sftp server module"},
 		{Name: "openssh-client", Version: ssh, Description: "secure shell (SSH) client, for secure access to remote machines", Programs: map[string]string{
 			"/usr/bin/ssh": "ssh", "/usr/bin/ssh-keygen": "ssh-keygen", "/usr/bin/ssh-keyscan": "ssh-keyscan",
@@ -58,7 +60,7 @@ func standardPackages() []Package {
 
 // basePackages are installed on every host.
 func basePackages() []string {
-	return []string{"coreutils", "dash", "bash", "sudo", "tar", "ca-certificates", "openssh-server", "wget", "pciutils", "amd-smi-lib"}
+	return []string{"coreutils", "dash", "bash", "sudo", "tar", "ca-certificates", "openssh-server", "wget", "pciutils", "amd-smi-lib", "docker.io"}
 }
 
 // closure lists names with all they depend on, dependencies first.

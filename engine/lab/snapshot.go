@@ -34,7 +34,7 @@ func (h *Host) Snapshot() string {
 }
 
 // volatile are the places that a snapshot leaves out.
-var volatile = []string{"/proc", "/run", "/tmp", "/var/log", "/var/tmp", "/dev/shm", "/var/lib/docker"}
+var volatile = []string{"/proc", "/run", "/tmp", "/var/log", "/var/tmp", "/dev/shm", "/var/lib/docker", "/var/lib/containers"}
 
 // Tree is the files at and below path, one line each: mode, owner, group, links, path, and the SHA-256 of the content
 // or the target of a link.

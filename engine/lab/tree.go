@@ -130,6 +130,7 @@ func (h *Host) furnish(hostKey []byte) error {
 		b.file("/etc/passwd", 0o644, strings.ReplaceAll(string(data), ":/bin/sh\n", ":"+h.spec.Shell+"\n"))
 	}
 	b.gpus(h.spec.GPUs)
+	b.keep(h.installRuntimes())
 	b.keep(h.lab.packages.preinstall(b.fs, h.spec.Packages))
 	for _, path := range slices.Sorted(maps.Keys(h.spec.Files)) {
 		b.file(path, 0o644, h.spec.Files[path])

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ type Play struct {
 	Text      string // of the playbook, in HCL
 	Vars      map[string]string
 	Mode      Mode
+	Context   context.Context //nolint:containedctx // its end kills what runs, as a second Ctrl-C does; nil: the test's
 }
 
 // Do carries the playbook out to its end. It ends the test where the playbook or the inventory is wrong.
@@ -95,13 +97,24 @@ func (p Play) carryOut(t testing.TB, plan *engine.Plan, inv *inventory.Inventory
 			t.Error(err)
 		}
 	}()
+	ctx := p.Context
+	if ctx == nil {
+		ctx = t.Context()
+	}
 	artifacts := t.TempDir()
+	dialers := map[string]remote.Dialer{} // one for each host, since it remembers what its connections lost
+	for _, name := range inv.Names() {
+		h, _ := inv.Host(name)
+		dialers[name] = pool.Dialer(target(h))
+	}
 	seen := &Played{Mode: p.Mode, Artifacts: artifacts}
-	seen.ExitCode = plan.Run(t.Context(), engine.RunOptions{
+	var uploaded atomic.Int64
+	seen.ExitCode = plan.Run(ctx, engine.RunOptions{
 		Sinks: []event.Sink{seen}, Registry: &engine.Registry{Transport: inv.Registry}, Redactor: &eval.Redactor{}, Files: &config.Files{},
 		Check: p.Mode == Check, Diff: true, Now: time.Now,
 		Dial: func(ctx context.Context, h *inventory.Host) (remote.Conn, error) {
-			return pool.Dialer(target(h)).Dial(ctx)
+			conn, err := dialers[h.Name].Dial(ctx)
+			return counted{conn, &uploaded}, err
 		},
 		Artifact: func(host, path string) (io.WriteCloser, error) {
 			file := filepath.Join(artifacts, host, path)
@@ -111,7 +124,23 @@ func (p Play) carryOut(t testing.TB, plan *engine.Plan, inv *inventory.Inventory
 			return os.Create(file)
 		},
 	})
+	seen.Uploaded = uploaded.Load()
 	return *seen
+}
+
+// counted counts what is uploaded over a connection.
+type counted struct {
+	remote.Conn
+	sum *atomic.Int64
+}
+
+func (c counted) Upload(ctx context.Context, path string, r io.Reader) error {
+	return c.Conn.Upload(ctx, path, io.TeeReader(r, c))
+}
+
+func (c counted) Write(b []byte) (int, error) {
+	c.sum.Add(int64(len(b)))
+	return len(b), nil
 }
 
 // target is how a host of a test's inventory is reached: directly, by a key.
@@ -129,6 +158,7 @@ type Played struct {
 	Events    []event.Event
 	ExitCode  int
 	Artifacts string // folder with those of each host in HOST/PATH; it is there until the test ends
+	Uploaded  int64  // bytes of files that left this machine
 }
 
 // Handle takes one event.

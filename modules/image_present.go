@@ -45,7 +45,7 @@ rounds a host serves more than ` + "`fanout`" + ` at a time.
 
 How a host serves: by an sshd of its own for this purpose, on ` + "`port`" + `, as the account that the step runs as, with a host key made for it. It lets in the hosts of the step
 that lack the image, each by a key that was made there for this purpose, and gives them the image's archive and nothing else: no shell, no forwarding. Receivers
-know its host key and check it. The image is streamed from runtime to runtime: it is not compressed again, and not written down beside the
+know its host key and check it. A host that serves counts as changed, also where it had the image before. The image is streamed from runtime to runtime: it is not compressed again, and not written down beside the
 store. Keys, sshd and their folder in /var/tmp go when the step is done, or at the end of the run where it fails or is interrupted; the sshd ends by itself after two hours whatever
 happens. It needs ssh, ssh-keygen, sshd and timeout on the hosts, no root (but the right to use the runtime, by group or by ` + "`sudo -n`" + `), and ` + "`port`" + ` open between the hosts.
 

@@ -233,6 +233,7 @@ func TestImageCopiedOnCluster(t *testing.T) {
 	for _, c := range []struct{ name, inventory, more string }{
 		{"root", fleet.Inventory(), ""},
 		{"an account without root", fleet.AsAmd, "  port = 2242\n"},
+		{"an account that becomes root", fleet.AsAmd, "  become = true\n"},
 		{"podman", fleet.Inventory(), "  runtime = \"podman\"\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -157,7 +157,11 @@ func (d *dockerCLI) call(v dockerVerb, args []string) int {
 			fmt.Fprintf(d.out(), "Usage:  docker %s\n\n%s", d.name, flags.FlagUsages())
 			return 0
 		}
-		fmt.Fprintf(d.errs(), "%s\nSee 'docker %s --help'.\n", err, d.name)
+		if d.engine.podman {
+			fmt.Fprintf(d.errs(), "Error: %s\nSee 'podman %s --help'\n", err, d.name)
+		} else {
+			fmt.Fprintf(d.errs(), "%s\nSee 'docker %s --help'.\n", err, d.name)
+		}
 		return 125
 	}
 	err := error(nil)

@@ -64,7 +64,7 @@ The first that holds decides:
    and leaves the tag.
 
 A pull is required with ` + "`pull = \"always\"`" + ` (then no host is asked at all); with "missing" where a host that can be asked lacks the image; with "once"
-until container_ensure, run from this controller by this account, has pulled what the tag names (` + "`$XDG_STATE_HOME/cvsplay/memory.json`" + ` tells);
+until container_ensure or image_present, run from this controller by this account, has pulled what the tag names (` + "`$XDG_STATE_HOME/cvsplay/memory.json`" + ` tells);
 with "never" not.
 
 Where hosts answer for themselves, their digests must be equal, and the ids of images without one equal within one architecture; otherwise the

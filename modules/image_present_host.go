@@ -256,6 +256,8 @@ func (h *imageHost) bring() engine.Decision {
 		return failedStop("%s is not on the host, and pull = %q", h.ref, pullNever)
 	case h.image == nil, a.Pull == pullAlways && h.ref.Digest == "" && !h.did(changePull):
 		c.What, c.Do = changePull, []engine.Action{containerArgs{Runtime: a.Runtime, Registry: a.Registry}.pullImage(h.ref)}
+	case h.did(changePull):
+		return engine.Done{Results: h.results(), Remember: rememberPull(h.ref, h.results())}
 	default:
 		return engine.Done{Results: h.results()}
 	}

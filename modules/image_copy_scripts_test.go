@@ -2,6 +2,7 @@ package modules
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -64,7 +65,7 @@ func (b *copyBench) host(name string) *imageHost {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			b.t.Fatal(err)
 		}
-		if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // another account works there
+		if err := os.Chmod(dir, 0o777); err != nil {
 			b.t.Fatal(err)
 		}
 	}
@@ -87,7 +88,7 @@ func freeTCPPort(t *testing.T) int {
 
 func (b *copyBench) command(h *imageHost, sh engine.Shell) *exec.Cmd {
 	words := append([]string{"-u", b.account, "--", "env", "-i", "PATH=" + b.bin + ":/usr/bin:/bin", "HOME=/home/" + b.account, "DOCKER_HOST=" + b.store[h]}, b.shell...)
-	cmd := exec.CommandContext(b.t.Context(), "runuser", append(append(words, "-c", sh.Text, "sh"), sh.Args...)...)
+	cmd := exec.CommandContext(context.WithoutCancel(b.t.Context()), "runuser", append(append(words, "-c", sh.Text, "sh"), sh.Args...)...)
 	cmd.Dir = "/"
 	cmd.Stdin = bytes.NewReader(sh.Stdin)
 	return cmd
@@ -119,7 +120,7 @@ func (b *copyBench) well(h *imageHost, what string, sh engine.Shell) {
 // serves makes keys on both, and lets the holder serve.
 func (b *copyBench) serves(image []byte) {
 	b.t.Helper()
-	if err := os.WriteFile(b.store[b.holder]+"/image", image, 0o644); err != nil { //nolint:gosec // another account reads it
+	if err := os.WriteFile(b.store[b.holder]+"/image", image, 0o644); err != nil {
 		b.t.Fatal(err)
 	}
 	for _, h := range []*imageHost{b.holder, b.taker} {
@@ -277,7 +278,7 @@ func TestImageCopyTextsFail(t *testing.T) {
 		}
 	})
 	t.Run("ended in the middle", func(t *testing.T) {
-		if err := os.WriteFile(b.store[b.holder]+"/hangs", nil, 0o644); err != nil { //nolint:gosec // another account looks for it
+		if err := os.WriteFile(b.store[b.holder]+"/hangs", nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		cmd := b.over("-T", b.account+"@127.0.0.1")

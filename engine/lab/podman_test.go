@@ -50,7 +50,7 @@ func TestPodmanScripts(t *testing.T) {
 		{"unpause", up + "podman pause box; podman unpause box; podman unpause box" + id, "box\nbox\nError: \"ID\" is not paused, can't unpause: container state improper\nrc=0"},
 		{"remove", up + "podman rm box >/dev/null 2>&1; echo $?; podman rm -f -v box; podman rm -f box; podman rm box", "2\nbox\nError: no container with name or ID \"box\" found: no such container\nrc=1"},
 		{"ps", up + "podman ps --format '{{.Names}} {{.Image}} {{.Labels}}'; podman ps -a --filter name=^/box$ -q; podman ps -a --filter name=^box$ --filter label=no -q", "box docker.io/rocm/cvs:latest map[]\nrc=0"},
-		{"ps has no labels one by one", up + "podman ps --format '{{.Label \"a\"}}'", "Error: template: ps:1:2: executing \"ps\" at <.Label>: can't evaluate field Label in type containers.psReporter\nrc=125"},
+		{"ps has no labels one by one", up + "podman ps --format '{{.Label \"a\"}}'", "Error: template: ps:1:13: executing \"ps\" at <.Label>: can't evaluate field Label in type containers.psReporter\nrc=125"},
 		{"unknown filter", "podman ps --filter colour=x", "Error: colour is an invalid filter\nrc=125"},
 		{"logs and wait", "podman run -d --name b3 debian:12 sh -c 'echo one; echo two; exit 5' >/dev/null 2>&1; podman wait b3; podman logs --tail 1 b3; podman container inspect --format '{{.State.Status}} {{.State.ExitCode}}' b3", "5\ntwo\nexited 5\nrc=0"},
 		{"volume that is not there", up + "podman create -v /nothere:/x rocm/cvs", "Error: statfs /nothere: no such file or directory\nrc=125"},

@@ -285,9 +285,10 @@ func (h *imageHost) results() engine.Values {
 		return out
 	}
 	out["image_id"], out["size"] = "sha256:"+h.image.ID, h.image.Size
-	if h.ref.Digest != "" {
+	switch d := h.image.digests(h.ref); {
+	case h.ref.Digest != "":
 		out["digest"] = h.ref.Digest
-	} else if d := h.image.digests(h.ref); len(d) > 0 {
+	case h.Args.Source == nil && len(d) > 0: // podman lists a digest for what was loaded too: no registry knows it
 		out["digest"] = d[0]
 	}
 	return out

@@ -57,7 +57,11 @@ func TestLikePodman(t *testing.T) {
 		}
 	}
 	podman("import", "-c", "CMD [\"/bin/sh\"]", "-c", "ENV PATH=/bin", tinyImage(t), c.image)
-	t.Cleanup(func() { podman("system", "reset", "-f") })
+	t.Cleanup(func() { // and no "system reset": that would take the machine's own networks along
+		podman("rm", "-a", "-f")
+		podman("volume", "rm", "-a", "-f")
+		podman("rmi", "-a", "-f")
+	})
 	c.compare(t, "testdata/podman.txt", "podman")
 }
 

@@ -468,6 +468,7 @@ func (p *playRun) finish(t *turn) {
 	m, v := t.member, t.verdict
 	m.record(t.step, t.key, t.instance())
 	p.remember(t)
+	t.seen.Answers, t.seen.Past = nil, nil // decided: what was printed is in the results
 	p.tell(t)
 	if v.status == event.WouldChange && !v.masked {
 		m.node.would = append(m.node.would, t.step.Name)

@@ -35,7 +35,7 @@ look() {
   for s in /proc/[0-9]*/stat; do
     line=
     { read -r line <"$s"; } 2>/dev/null
-    set -- ${line##*) }
+    set -- ${line##*") "}
     [ $# -ge 20 ] && [ "$1" != Z ] && [ "$1" != X ] || continue
     p=${s#/proc/}
     procs="$procs ${p%/stat}:$2:${20}"

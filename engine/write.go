@@ -48,9 +48,16 @@ sync -- "$d" 2>/dev/null || sync
 // inlineLimit is the largest content that travels inside the script; a larger one goes over sftp.
 const inlineLimit = 256 << 10
 
+// largeContent is what memory is not for: neither the controller's, nor that of a host whose /tmp is in it.
+const largeContent = 64 << 20
+
 // writeFrame is the script of a WriteFile. Where the content has to be uploaded first it does so; failed is what became of that where it went
 // wrong.
 func (n *node) writeFrame(ctx context.Context, s setting, w WriteFile) (f frame, failed *Answer) {
+	if w.Content.Size > largeContent && !s.uploads() {
+		return f, &Answer{State: Problem, Why: fmt.Sprintf("%s: %d bytes are too many for the account %s, which cannot read what the login account uploads: log in as %s, or become root",
+			w.Path, w.Content.Size, s.account, s.account)}
+	}
 	if w.Content.Size <= inlineLimit || !s.uploads() {
 		content, err := readBlob(w.Content)
 		if err != nil {
@@ -59,6 +66,9 @@ func (n *node) writeFrame(ctx context.Context, s setting, w WriteFile) (f frame,
 		return s.writeScript(w, Shell{Stdin: content}, "", ""), nil
 	}
 	up := "/tmp/.cvsplay." + shell.Nonce()
+	if w.Content.Size > largeContent {
+		up = "/var" + up
+	}
 	here := ""
 	if s.place == nil && s.account == "" && !w.Follow {
 		up, here = path.Join(path.Dir(w.Path), ".cvsplay."+shell.Nonce()), "here"

@@ -34,6 +34,9 @@ import (
 //	    lacks = ["libpci.so.3"]  # libraries that are missing
 //	    down  = ["mlx5_3"]       # RDMA adapters whose link is down; there is one for each GPU
 //	    files = { "/etc/motd" = "hello" } # put on its file system
+//	    runtimes = ["podman"]    # "docker" and "podman"; docker alone by default, and ["none"] is none
+//	    images   = ["rocm/cvs:7.0.2"] # of the lab's registries, that are there from the start
+//	    archives = { "/srv/cvs.tar" = "rocm/cvs:7.0.2" } # images in a file, as docker save writes it
 //	    fault { kind = "slow", delay = "2s" }
 //	  }
 //	  fault {                    # what goes wrong; on all of them, where hosts is left out
@@ -60,7 +63,7 @@ var labSchema = &hcl.BodySchema{
 
 var labHostSchema = &hcl.BodySchema{
 	Attributes: []hcl.AttributeSchema{
-		{Name: "gpu"}, {Name: "gpus"}, {Name: "arch"}, {Name: "shell"}, {Name: "sudo_password"}, {Name: "packages"}, {Name: "files"},
+		{Name: "gpu"}, {Name: "gpus"}, {Name: "arch"}, {Name: "shell"}, {Name: "sudo_password"}, {Name: "packages"}, {Name: "files"}, {Name: "runtimes"}, {Name: "images"}, {Name: "archives"},
 		{Name: "rvs"}, {Name: "tests"}, {Name: "lacks"}, {Name: "down"},
 	},
 	Blocks: []hcl.BlockHeaderSchema{{Type: "fault"}},
@@ -152,6 +155,15 @@ func labSpec(a *arguments, otherwise lab.HostSpec) lab.HostSpec {
 	}
 	if files := a.textMap("files"); files != nil {
 		spec.Files = files
+	}
+	if runtimes := a.texts("runtimes"); runtimes != nil {
+		spec.Runtimes = runtimes
+	}
+	if images := a.texts("images"); images != nil {
+		spec.Images = images
+	}
+	if archives := a.textMap("archives"); archives != nil {
+		spec.Archives = archives
 	}
 	spec.RVS = a.text("rvs", spec.RVS)
 	if lacks := a.texts("lacks"); lacks != nil {

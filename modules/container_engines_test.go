@@ -255,10 +255,10 @@ func busyboxRoot(t *testing.T, content string) []byte {
 	return b.Bytes()
 }
 
-// here runs a shell text on this machine.
+// here runs a shell text on this machine, as a shell of the run does.
 func (e *realEngine) here(q engine.Question) engine.Answer {
 	sh := q.(engine.Shell)
-	cmd := exec.CommandContext(e.t.Context(), "/bin/sh", append([]string{"-c", sh.Text, "sh"}, sh.Args...)...)
+	cmd := exec.CommandContext(e.t.Context(), "/bin/sh", append([]string{"-c", sh.Text, engine.SignOfLife + e.run}, sh.Args...)...)
 	cmd.Env = append(os.Environ(), e.env...)
 	cmd.Stdin = bytes.NewReader(sh.Stdin)
 	var out, errs bytes.Buffer

@@ -236,13 +236,12 @@ func outcomeWords(o engine.Outcome) string {
 	return o.What + ": " + o.Why
 }
 
-// pulled is what image_digest's pull = "once" has to know of a pull that this step made, with the tag it gave the image.
+// pulled is what is remembered of a pull that this step made.
 func (h *containerHost) pulled() map[string]string {
-	if !h.did(changePull) || h.ref.Tag == "" {
+	if !h.did(changePull) {
 		return nil
 	}
-	digest, _ := h.results()["digest"].(string)
-	return map[string]string{pulledKey(h.ref): digest}
+	return rememberPull(h.ref, h.results())
 }
 
 // obstacle is why a launch cannot begin here; "" where it can.

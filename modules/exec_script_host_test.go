@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"cvsplay/engine/event"
 	"cvsplay/engine/remote/remotetest"
@@ -197,6 +199,64 @@ func TestExecArtifacts(t *testing.T) {
 			})
 		}
 	})
+}
+
+// However much a script prints, a host takes little memory, while nobody reads what it says and at its end; every line is searched, and what is
+// not kept is counted.
+func TestExecMemory(t *testing.T) {
+	inventory := sshdInventory(t, remotetest.Sshd(t), 0)
+	const long = "l=$(head -c 2000 /dev/zero | tr '\\000' y)\n" // of which few are told: the test keeps all that is
+	play := func(script string, see func(event.Event)) modtest.Played {
+		text := "play \"p\" {\n  hosts = group.all\n" + execStep("it",
+			fmt.Sprintf("script = %q\nfail_regex = [\"x y\", \"FAIL$\"]\nok_regex = [\"^END$\"]\nartifact = \"it.log\"", script)) + "}\n"
+		return modtest.Play{Modules: modules.All(), Inventory: inventory, Text: text, Mode: modtest.Run, See: see}.Do(t)
+	}
+	base := uint64(0)
+	play("echo END", func(event.Event) { base = max(base, live()) })
+	for _, c := range []struct{ name, script string }{
+		{"lines", long + "yes $l | head -c 64M; echo; echo END"},
+		{"one line", "head -c 16M /dev/zero | tr '\\000' x; echo; echo END"},
+		{"both streams", long + "yes $l | head -c 32M & yes $l | head -c 32M >&2; wait; echo; echo END"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			told, stopped, ended := 0, uint64(0), uint64(0)
+			done := play(c.script, func(e event.Event) {
+				before := told
+				told += len(e.Line)
+				switch {
+				case before < 900<<10 && told >= 900<<10: // from here on nothing moves, but into the connection's own buffers
+					for was := uint64(0); stopped == 0 || stopped > was+16<<10; {
+						was, stopped = stopped, settled()
+					}
+				case e.Kind == event.StepDone:
+					ended = live()
+				}
+			})
+			if got := outcome(done.Ends("it")["node1"], "truncated"); got != "changed; truncated true" {
+				t.Error(got)
+			}
+			if stopped < base || stopped > base+8<<20 || ended > base+8<<20 {
+				t.Errorf("it took %d KiB while nobody read, %d KiB at its end, beside %d KiB", (stopped-base)>>10, (ended-base)>>10, base>>10)
+			}
+			if info, err := os.Stat(filepath.Join(done.Artifacts, "node1", "it.log")); err != nil || info.Size() < 16<<20 {
+				t.Errorf("the artifact: %v, %v", info, err)
+			}
+		})
+	}
+}
+
+// settled is how much memory is in use a moment later.
+func settled() uint64 {
+	time.Sleep(100 * time.Millisecond)
+	return live()
+}
+
+// live is how much memory is in use.
+func live() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // naps are the seconds that the processes of this test program sleep, but for their last digit: others may be running it too.

@@ -21,11 +21,13 @@ type imageCopyAbsentArgs struct {
 var imageCopyAbsentSchema = engine.Module{
 	Name:    "image_copy_absent",
 	Summary: "Remove what an image_present step left on a host for copying an image.",
-	Doc: `While image_present copies an image between hosts, each has a folder ` + "`" + imageFolders + "RUN-…`" + ` with throw-away keys, and some an sshd of their own. The step
-removes them when it is done, and owes this step to the end of the run, so that after a failure and after Ctrl-C nothing stays. A controller that was killed
-cannot pay: the sshd ends by itself after two hours, and this step with the id of that run (it is in the folder's name) removes the folder.
+	Doc: `While image_present copies an image between hosts, each has a folder ` + "`" + imageFolders + "RUN-…`" + ` with throw-away keys, and some an sshd of
+their own. The step removes them when it is done, and owes this step to the end of the run, so that after a failure and after Ctrl-C
+nothing stays. A controller that was killed cannot pay: the sshd ends by itself after two hours, and this step with the id of that run (it
+is in the folder's name) removes the folder.
 
-The sshd and all that it serves are ended before their folder goes. Folders of other accounts are left alone. It is ` + "`ok`" + ` where there is none.`,
+The sshd and all that it serves are ended before their folder goes. Folders of other accounts are left alone. It is ` + "`ok`" + ` where there is
+none.`,
 	Example: `step "image_copy_absent" "nothing_left" {
   run = "20261122t035604-abcdef"
 }

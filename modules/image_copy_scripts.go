@@ -46,8 +46,8 @@ done
 echo end
 `
 
-// stopServing is a function that ends the sshd that serves from a folder, with all whom it serves, and removes the folder. A process is ours only if
-// its command line names the folder: a pid alone may be another's by now.
+// stopServing is a function that ends the sshd that serves from a folder, with all that it has started, and removes the folder. The processes of the
+// pid files are ours only if their command lines name the folder: a pid alone may be another's by now.
 const stopServing = `stop_serving() {
 	dir=$1 ours= all=
 	for file in "$dir/pid" "$dir/sshd.pid"; do
@@ -57,12 +57,15 @@ const stopServing = `stop_serving() {
 		case "$(tr '\000' ' ' 2>/dev/null <"/proc/$p/cmdline")" in *"$dir/"*) ours="$ours $p" ;; esac
 	done 2>/dev/null
 	if [ -n "$ours" ]; then
-		all=$ours
-		for file in /proc/[0-9]*/stat; do
-			line=
-			{ read -r line <"$file"; } 2>/dev/null
-			p=${line%% *} line=${line##*) } line=${line#* }
-			case " $ours " in *" ${line%% *} "*) all="$all $p" ;; esac
+		all=$ours before=
+		until [ "$all" = "$before" ]; do
+			before=$all
+			for file in /proc/[0-9]*/stat; do
+				line=
+				{ read -r line <"$file"; } 2>/dev/null
+				p=${line%% *} line=${line##*) } line=${line#* }
+				case " $all " in *" $p "*) continue ;; *" ${line%% *} "*) all="$all $p" ;; esac
+			done
 		done
 		kill $all 2>/dev/null
 		tries=0

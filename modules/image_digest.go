@@ -64,7 +64,7 @@ The first that holds decides:
    and leaves the tag.
 
 A pull is required with ` + "`pull = \"always\"`" + ` (then no host is asked at all); with "missing" where a host that can be asked lacks the image; with "once"
-until container_ensure, run from this controller by this account, has pulled what the tag names (` + "`$XDG_STATE_HOME/cvsplay/memory.json`" + ` tells);
+until container_ensure or image_present, run from this controller by this account, has pulled what the tag names (` + "`$XDG_STATE_HOME/cvsplay/memory.json`" + ` tells);
 with "never" not.
 
 Where hosts answer for themselves, their digests must be equal, and the ids of images without one equal within one architecture; otherwise the
@@ -74,10 +74,10 @@ of them is the step's.
 The controller asks a registry with HEAD, at most nine times within ` + "`timeout`" + `; it speaks TLS, unless the registry is on this machine or ` + "`insecure`" + ` is
 set. A digest that the registry claims must be that of the bytes, where they are fetched. Credentials are used for the call and kept nowhere.
 
-` + "`from = \"host\"`" + ` is for a registry that only the nodes reach. Each host (with ` + "`run_once`" + ` one of them) asks through its own runtime, with that one's
-mirrors, trust and login: docker by the engine's API (18.09 or later; before that where there is curl), podman by skopeo where it is installed. A host
-that has no way to ask gives "none" with the reason. Docker's engine decides by its own configuration which registries it speaks plain HTTP to;
-` + "`insecure`" + ` then counts for ` + "`platform`" + ` only, and for skopeo.`,
+With ` + "`from = \"host\"`" + `, for a registry that only the nodes reach, each host (with ` + "`run_once`" + ` one of them) asks once, through its own runtime, with that
+one's mirrors, trust and login: docker by the engine's API (18.09 or later; before that where there is curl), podman by skopeo where it is
+installed. A host that has no way to ask gives "none" with the reason. Docker's engine decides by its own configuration which registries it speaks
+plain HTTP to: then ` + "`insecure`" + ` counts for ` + "`platform`" + ` only, and for skopeo.`,
 	Example: `step "image_digest" "image" {
   run_once = true
   image    = "docker.io/rocm/cvs:latest"

@@ -127,6 +127,8 @@ func TestImageDigestTable(t *testing.T) {
 			[]string{"failed: no route", "done registry docker.io/rocm/cvs:6@C digest @C media application/vnd.oci.image.index.v1+json"}},
 		{"3a schema 1", base, []string{""}, engine.ManifestInfo{Digest: digestA, MediaType: "application/vnd.docker.distribution.manifest.v1+prettyjws"},
 			[]string{"done none rocm/cvs:6 media application/vnd.docker.distribution.manifest.v1+prettyjws reason a manifest of schema 1 has no digest to pull by"}},
+		{"3a schema 1, unsigned", base, []string{""}, engine.ManifestInfo{Digest: digestA, MediaType: "application/vnd.docker.distribution.manifest.v1+json"},
+			[]string{"done none rocm/cvs:6 media application/vnd.docker.distribution.manifest.v1+json reason a manifest of schema 1 has no digest to pull by"}},
 		{"4 denied", base, []string{""}, problem(engine.RegistryDenied), []string{"failed: the registry docker.io refuses access to rocm/cvs:6: WORDS"}},
 		{"4 not found", base, []string{""}, problem(engine.RegistryNotFound), []string{"failed: the registry docker.io does not know rocm/cvs:6: WORDS"}},
 		{"4 down", base, []string{""}, problem(engine.RegistryDown), []string{"failed: the registry docker.io is not reachable, asked for rocm/cvs:6: WORDS"}},
@@ -140,6 +142,12 @@ func TestImageDigestTable(t *testing.T) {
 		{"expect another", with(func(a *imageDigestArgs) { a.Expect = digestA }), []string{""}, answers, []string{"failed: rocm/cvs:6 is @C, expected @A"}},
 		{"expect one, and there is none", with(func(a *imageDigestArgs) { a.Expect, a.Pull = digestA, pullNever }), []string{"11 rocm/cvs:6"}, answers,
 			[]string{"failed: rocm/cvs:6 is no digest (not from a registry), expected @A"}},
+		{"expect one of several", with(func(a *imageDigestArgs) { a.Expect, a.Pull = digestB, pullNever }), []string{"11 rocm/cvs:6 rocm/cvs@A rocm/cvs@B"}, answers,
+			[]string{"done local docker.io/rocm/cvs:6@B digest @B"}},
+		{"expect a pinned one", with(func(a *imageDigestArgs) { a.Expect, a.Image = digestB, "rvs@"+digestA }), []string{""}, answers, []string{"failed: rvs@A is @A, expected @B"}},
+		{"expect one, and the tag is kept", with(func(a *imageDigestArgs) { a.Expect, a.OnError = digestA, "tag" }), []string{""}, problem(engine.RegistryDown),
+			[]string{"failed: rocm/cvs:6 is no digest (the registry docker.io is not reachable, asked for rocm/cvs:6: WORDS), expected @A [warn: the registry docker.io is not reachable, " +
+				"asked for rocm/cvs:6: WORDS; going on with the tag, which may be another image on each host]"}},
 		{"timeout raised", with(func(a *imageDigestArgs) { a.Timeout = 5 * time.Second }), []string{""}, answers,
 			[]string{"done registry docker.io/rocm/cvs:6@C digest @C media application/vnd.oci.image.index.v1+json [warn: timeout = 5s is too short to ask a registry: raised to 30s]"}},
 		{"consistency: digests differ", never, []string{"11 rocm/cvs:6 rocm/cvs@A", "22 rocm/cvs:6 rocm/cvs@B", "11 rocm/cvs:6 rocm/cvs@A"}, answers,
@@ -151,6 +159,14 @@ func TestImageDigestTable(t *testing.T) {
 				"  pull it from the registry for all (pull = \"always\"), or bring the odd ones up to date", "="}},
 		{"consistency: ids of two architectures", never, []string{"11 rocm/cvs:6", "22/arm64 rocm/cvs:6"}, answers,
 			[]string{"done none rocm/cvs:6 reason not from a registry", "="}},
+		{"consistency: one index, two architectures", never, []string{"11 rocm/cvs:6 rocm/cvs@A", "22/arm64 rocm/cvs:6 rocm/cvs@A"}, answers,
+			[]string{"done local docker.io/rocm/cvs:6@A digest @A", "="}},
+		{"consistency: the smallest group first", never, []string{"11 rocm/cvs:6 rocm/cvs@A", "22 rocm/cvs:6 rocm/cvs@B", "33 rocm/cvs:6 rocm/cvs@C", "22 rocm/cvs:6 rocm/cvs@B", "11 rocm/cvs:6 rocm/cvs@A", "11 rocm/cvs:6 rocm/cvs@A"}, answers,
+			[]string{"refused: docker.io/rocm/cvs:6 is not the same image on all hosts:\n  n3: @C\n  n[2,4]: @B\n  n[1,5-6]: @A\n" +
+				"  pull it from the registry for all (pull = \"always\"), or bring the odd ones up to date", "=", "=", "=", "=", "="}},
+		{"consistency: pulled here, another one loaded there", never, []string{"11 rocm/cvs:6 rocm/cvs@A", "22 rocm/cvs:6"}, answers,
+			[]string{"refused: docker.io/rocm/cvs:6 is not the same image on all hosts:\n  n2: image id 22 (amd64), without a digest\n  n1: @A\n" +
+				"  pull it from the registry for all (pull = \"always\"), or bring the odd ones up to date", "="}},
 		{"consistency: pulled here, loaded there", never, []string{"11 rocm/cvs:6 rocm/cvs@A", "11 rocm/cvs:6"}, answers,
 			[]string{"done local docker.io/rocm/cvs:6@A digest @A", "done none rocm/cvs:6 reason not from a registry"}},
 	}
@@ -488,6 +504,35 @@ func TestImageDigestTimeout(t *testing.T) {
 		}
 		if q := a.manifest().(engine.Manifest); q.Limit != want.limit {
 			t.Errorf("%s: the registry is asked for %s", d, q.Limit)
+		}
+	}
+}
+
+// Hosts of one step may have arguments of their own: digests are held against digests, also a registry's against those of local images, and never against
+// the id of an image.
+func TestImageDigestLikeWithLike(t *testing.T) {
+	registry := registrySays(engine.ManifestInfo{Digest: digestC, MediaType: "application/vnd.oci.image.index.v1+json"})
+	for name, tt := range map[string]struct{ image, local, want string }{
+		"the same digest":         {"rocm/cvs:6", "11 rocm/cvs:6 rocm/cvs@C", "done local docker.io/rocm/cvs:6@C digest @C"},
+		"another spelling":        {"docker.io/rocm/cvs:6", "11 rocm/cvs:6 rocm/cvs@C", "done local docker.io/rocm/cvs:6@C digest @C"},
+		"an image without digest": {"rocm/cvs:6", "11 rocm/cvs:6", "done none rocm/cvs:6 reason not from a registry"},
+		"another reference":       {"rocm/cvs:7", "11 rocm/cvs:7 rocm/cvs@A", "done local docker.io/rocm/cvs:7@A digest @A"},
+		"another digest": {"rocm/cvs:6", "11 rocm/cvs:6 rocm/cvs@A", "refused: docker.io/rocm/cvs:6 is not the same image on all hosts:\n  n2: @A\n  n1: @C, by the registry\n" +
+			"  the tag moved while they asked, or a mirror is behind: run again; run_once = true takes the answer of one host for all"},
+	} {
+		asks := imageDigestArgs{Image: "rocm/cvs:6", Pull: pullAlways, OnError: "fail", From: fromController, Timeout: time.Minute}
+		looks := asks
+		looks.Image, looks.Pull = tt.image, pullNever
+		decisions := decideImageDigest([]engine.On[imageDigestArgs]{
+			{Args: asks, Seen: engine.Seen{Host: "n1", Reach: engine.Reached, Answers: []engine.Answer{registry}}},
+			{Args: looks, Seen: engine.Seen{Host: "n2", Reach: engine.Reached, Answers: []engine.Answer{localImage(tt.local)}}},
+		})
+		got := decisionText(decisions[1])
+		if done, ok := decisions[1].(engine.Done); ok {
+			got = "done " + imageResults(done.Results)
+		}
+		if got != tt.want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, tt.want)
 		}
 	}
 }

@@ -30,33 +30,36 @@ var imagePresentSchema = engine.Module{
 	Summary: "An image is on every host: pulled, loaded, or copied from the controller and then from host to host.",
 	Doc: `Brings an image to the hosts that lack it, and starts nothing. Three ways, of which a step has one:
 
-- **pulled** from its registry, with ` + "`registry`" + ` after a login, as container_ensure does it: a reference with a digest by that digest, and then tagged;
+- **pulled** from its registry, with ` + "`registry`" + ` after a login, as container_ensure does it: a reference with a digest by that digest, and
+  then tagged;
 - **loaded** from ` + "`image_tar`" + `, an archive that lies on the host;
 - **copied** from ` + "`source`" + `, an archive on the controller as ` + "`docker save`" + ` or ` + "`podman save`" + ` writes it, plain or compressed with gzip.
 
-**source.** The archive tells which image the reference is, by the digest of its configuration. A host is as wanted where its image of that name is that one;
-an older one under the name is replaced. Docker's containerd store counts images by their manifests instead: there the manifest's digest in the archive
-counts, or else that the layers, the architecture and the time of creation are the same. A loaded image has no registry digest, so ` + "`image`" + ` is a
-name and a tag here, one that the archive holds.
+**source.** The archive tells which image the reference is, by the digest of its configuration. A host is as wanted where its image of
+that name is that one; an older one under the name is replaced. Docker's containerd store counts images by their manifests instead: there
+the manifest's digest in the archive counts, or else that the layers, the architecture and the time of creation are the same. A loaded
+image has no registry digest, so ` + "`image`" + ` is a name and a tag here, one that the archive holds.
 
-The archive leaves the controller ` + "`seeds`" + ` times, and not at all where some host of the step has that very image already. From then on hosts that have it serve
-hosts that lack it, ` + "`fanout`" + ` each in a round, and what was served serves in the next: 1,000 hosts have it after four rounds. In a fleet that would need more than six
-rounds a host serves more than ` + "`fanout`" + ` at a time.
+The archive leaves the controller ` + "`seeds`" + ` times, and not at all where some host of the step has that very image already. From then on
+hosts that have it serve hosts that lack it, ` + "`fanout`" + ` each in a round, and what was served serves in the next: 1,000 hosts have it after
+four rounds. In a fleet that would need more than six rounds a host serves more than ` + "`fanout`" + ` at a time.
 
-How a host serves: by an sshd of its own for this purpose, on ` + "`port`" + `, as the account that the step runs as, with a host key made for it. It lets in the hosts of the step
-that lack the image, each by a key that was made there for this purpose, and gives them the image's archive and nothing else: no shell, no forwarding. Receivers
-know its host key and check it. The image is streamed from runtime to runtime: it is not compressed again, and not written down beside the
-store. Keys, sshd and their folder in /var/tmp go when the step is done, or at the end of the run where it fails or is interrupted; the sshd ends by itself after two hours whatever
-happens. It needs ssh, ssh-keygen, sshd and timeout on the hosts, no root (but the right to use the runtime, by group or by ` + "`sudo -n`" + `), and ` + "`port`" + ` open between the hosts.
+How a host serves: by an sshd of its own for this purpose, on ` + "`port`" + `, as the account that the step runs as, with a host key made for it.
+It lets in the hosts of the step that lack the image, each by a key that was made there for this purpose, and gives them the image's
+archive and nothing else: no shell, no forwarding. Receivers know its host key and check it. A host that serves counts as changed, also
+where it had the image before. The image is streamed from runtime to runtime: it is not compressed again, and not written down beside the
+store. Keys, sshd and their folder in /var/tmp go when the step is done, or at the end of the run where it fails or is interrupted; the
+sshd ends by itself after two hours whatever happens. It needs ssh, ssh-keygen, sshd and timeout on the hosts, no root (but the right to
+use the runtime, by group or by ` + "`sudo -n`" + `), and ` + "`port`" + ` open between the hosts.
 
-A host that cannot take part in this, or to which copying fails twice, gets the image from the controller, and says why. A host that fails while it serves is
-replaced by another. A host that cannot be reached fails by itself and holds nobody up.
+A host that cannot take part in this, or to which copying fails twice, gets the image from the controller, and says why. A host that fails
+while it serves is replaced by another. A host that cannot be reached fails by itself and holds nobody up.
 
-**As an account other than root that the step becomes** an archive of more than 64 MiB cannot be sent: log in as that account, or become root. ` + "`timeout`" + ` of the step is for each
-load, pull and copy (default: one hour); sending the archive takes as long as it takes.
+**As an account other than root that the step becomes** an archive of more than 64 MiB cannot be sent: log in as that account, or become
+root. ` + "`timeout`" + ` of the step is for each load, pull and copy (default: one hour); sending the archive takes as long as it takes.
 
-Afterwards all hosts of one architecture have to have the same image, or the step is refused: a tag can move between two pulls. With ` + "`pull = \"always\"`" + ` the step pulls in every run,
-and is changed in every run.`,
+Afterwards all hosts of one architecture have to have the same image, or the step is refused: a tag can move between two pulls. With
+` + "`pull = \"always\"`" + ` the step pulls in every run, and is changed in every run.`,
 	Example: `step "image_present" "cvs" {
   image  = "docker.io/rocm/cvs:7.0.2"
   source = "images/cvs-7.0.2.tar" # docker save -o images/cvs-7.0.2.tar docker.io/rocm/cvs:7.0.2

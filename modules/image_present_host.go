@@ -256,6 +256,8 @@ func (h *imageHost) bring() engine.Decision {
 		return failedStop("%s is not on the host, and pull = %q", h.ref, pullNever)
 	case h.image == nil, a.Pull == pullAlways && h.ref.Digest == "" && !h.did(changePull):
 		c.What, c.Do = changePull, []engine.Action{containerArgs{Runtime: a.Runtime, Registry: a.Registry}.pullImage(h.ref)}
+	case h.did(changePull):
+		return engine.Done{Results: h.results(), Remember: rememberPull(h.ref, h.results())}
 	default:
 		return engine.Done{Results: h.results()}
 	}
@@ -283,9 +285,10 @@ func (h *imageHost) results() engine.Values {
 		return out
 	}
 	out["image_id"], out["size"] = "sha256:"+h.image.ID, h.image.Size
-	if h.ref.Digest != "" {
+	switch d := h.image.digests(h.ref); {
+	case h.ref.Digest != "":
 		out["digest"] = h.ref.Digest
-	} else if d := h.image.digests(h.ref); len(d) > 0 {
+	case h.Args.Source == nil && len(d) > 0: // podman lists a digest for what was loaded too: no registry knows it
 		out["digest"] = d[0]
 	}
 	return out

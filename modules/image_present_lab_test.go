@@ -1,6 +1,8 @@
 package modules_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -110,6 +112,7 @@ func TestImageCopyFaultsOnLab(t *testing.T) {
 		name    string
 		faults  map[string]lab.Fault
 		setup   map[string]string
+		seeds   int // 0: 1
 		address string
 		from    string // of node1 …
 		warns   string // of what the warnings have
@@ -124,6 +127,8 @@ func TestImageCopyFaultsOnLab(t *testing.T) {
 		{name: "the archive is not loaded on the seed", faults: map[string]lab.Fault{"node1": fail("^docker load", "Error processing tar file")}, from: "# controller node2 node2"},
 		{name: "nor is the stream on a receiver: it gets the archive, and says what failed", faults: map[string]lab.Fault{"node2": {Kind: lab.Fail, Match: "^docker load$", Text: "unexpected EOF", Code: 1}},
 			from: "controller controller node1 node1", warns: "unexpected EOF"},
+		{name: "a holder fails while it serves: those it served take the other", seeds: 2, faults: map[string]lab.Fault{"node1": fail("^docker save", "unexpected EOF of the store")},
+			from: "controller controller node2 node2", warns: "copying " + modtest.ArchivedImage + " from node1 failed: unexpected EOF of the store"},
 		{name: "it had an older one", setup: map[string]string{"node2": "docker pull -q debian:12 >/dev/null; docker tag debian:12 " + modtest.ArchivedImage}, from: "controller node1 node1 node1"},
 		{name: "one has it already: nothing leaves the controller", setup: map[string]string{"node3": "docker pull -q rocm/cvs:latest >/dev/null; docker tag rocm/cvs:latest " + modtest.ArchivedImage}, from: "node3 node3 present node3"},
 	} {
@@ -138,7 +143,7 @@ func TestImageCopyFaultsOnLab(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			p := copyPlay(fleet.Inventory(), archive, withAddress(copyStep("  seeds = 1\n"), c.address)).Do(t)
+			p := copyPlay(fleet.Inventory(), archive, withAddress(copyStep(fmt.Sprintf("  seeds = %d\n", max(c.seeds, 1))), c.address)).Do(t)
 			from, _ := sources(t, p)
 			var got []string
 			for i := range 4 {
@@ -216,6 +221,27 @@ func TestImageCopyIsBrokenOffOnLab(t *testing.T) {
 	nothingLeft(t, fleet)
 }
 
+// gzipFile compresses a file of the test, and gives the path of what came of it.
+func gzipFile(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file+".gz", b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file + ".gz"
+}
+
 // holds tells whether a host has a file of this name among its temporary ones.
 func holds(h *lab.Host, name string) bool {
 	found := false
@@ -233,6 +259,7 @@ func TestImageCopiedOnCluster(t *testing.T) {
 	for _, c := range []struct{ name, inventory, more string }{
 		{"root", fleet.Inventory(), ""},
 		{"an account without root", fleet.AsAmd, "  port = 2242\n"},
+		{"an account that becomes root", fleet.AsAmd, "  become = true\n"},
 		{"podman", fleet.Inventory(), "  runtime = \"podman\"\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -255,6 +282,14 @@ func TestImageCopiedOnCluster(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a compressed archive", func(t *testing.T) {
+		archive := gzipFile(t, modtest.RandomArchive(t, modtest.ArchivedImage, size))
+		p := copyPlay(fleet.Inventory(), archive, copyStep("")).Do(t)
+		if from, served := sources(t, p); served["controller"] != 2 || p.ExitCode != 0 {
+			t.Errorf("from %v\n%s", from, p)
+		}
+		nothingLeft(t, fleet)
+	})
 	t.Run("a firewall on the way", func(t *testing.T) {
 		archive := modtest.RandomArchive(t, modtest.ArchivedImage, size)
 		p := copyPlay(fleet.Inventory(), archive, withAddress(copyStep("  seeds = 1\n"), "  address = \"127.0.0.1\"\n")).Do(t) // where nobody serves the receivers

@@ -37,6 +37,7 @@ type imageSim struct {
 	serves  bool
 	fails   map[string]string // change → its words
 	firewal bool              // nobody reaches it
+	dies    bool              // once it serves it is gone
 	args    imageArgs
 	past    []engine.Outcome
 }
@@ -195,6 +196,9 @@ func (f *imageSims) carryOut(h *imageSim, c engine.Change) {
 			failed, words = true, "the image did not come"
 		}
 		h.serves = !failed
+		if h.dies {
+			h.gone = "lost"
+		}
 	case changeFetch, changeFetchAgain:
 		from := f.host(last.Args[1])
 		out = "from " + from.name + "\n"
@@ -311,6 +315,10 @@ func TestImageIsCopied(t *testing.T) {
 			},
 			"n[1-2]: " + keys + ", " + up + "; n[3-4]: " + keys + "\nn1: " + serve + "\nn2: " + serve + "\nn[3-4]: " + get + " n2\nn[1-4]: " + tidy,
 			"controller [docker.io/rocm/cvs:7 could not be served to other hosts from here: Bind to port 2226 on 0.0.0.0 failed: Address already in use.]\ncontroller\nn2\nn2",
+		},
+		{
+			"a seed is lost while it serves: the other serves all", 4, func(i int, h *imageSim) { h.dies = i == 1 },
+			"n[1-2]: " + keys + ", " + up + "; n[3-4]: " + keys + "\nn1: " + serve + "\nn2: " + serve + "\nn[3-4]: " + get + " n2\nn[2-4]: " + tidy, "",
 		},
 		{
 			"serving fails everywhere", 4, func(_ int, h *imageSim) { h.fails[serve] = "in use" },

@@ -317,6 +317,21 @@ var lawCases = []modtest.Case{
 }`,
 	},
 	{
+		Name: "digest_by_hosts", Module: "image_digest", Ends: event.OK,
+		Step: `step "image_digest" "it" {
+  image = var.image
+  from  = "host"
+}`,
+	},
+	{
+		Name: "digest_until_pulled", Module: "image_digest", Ends: event.OK, NoHost: true,
+		Step: `step "image_digest" "it" {
+  image    = var.image
+  pull     = "once"
+  insecure = true
+}`,
+	},
+	{
 		Name: "digest_of_no_image", Module: "image_digest", Ends: event.Failed, NoHost: true,
 		Step: `step "image_digest" "it" {
   image    = "${var.image}-that-is-not-there"

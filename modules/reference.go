@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"cvsplay/engine"
 )
 
 // A reference names an image by the rules of the distribution project: [DOMAIN/]PATH[:TAG][@DIGEST]. Its parts are normalised: "rvs" is
@@ -94,6 +96,15 @@ func (r reference) Tagged() string {
 
 // pulledKey is under what the controller remembers that it has pulled what a tag names.
 func pulledKey(r reference) string { return "pulled " + r.Tagged() }
+
+// rememberPull is what image_digest's pull = "once" has to know of a pull that a step made, with the results that the step leaves.
+func rememberPull(r reference, results engine.Values) map[string]string {
+	if r.Tag == "" {
+		return nil
+	}
+	digest, _ := results["digest"].(string)
+	return map[string]string{pulledKey(r): digest}
+}
 
 // Pinned is NAME@DIGEST; "" where there is no digest.
 func (r reference) Pinned() string {

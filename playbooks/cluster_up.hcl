@@ -41,6 +41,18 @@ variable "profile" {
   default     = "rocm"
 }
 
+variable "partial" {
+  type        = string
+  description = "Where some nodes have the container and others have not: refuse, or launch_missing."
+  default     = "refuse"
+}
+
+variable "on_drift" {
+  type        = string
+  description = "Where the container differs from what is declared here: warn, recreate or fail."
+  default     = "warn"
+}
+
 variable "registry" {
   type        = string
   description = "Registry that the account is for."
@@ -64,6 +76,23 @@ variable "registry_insecure" {
   type        = bool
   description = "The registry speaks plain HTTP."
   default     = false
+}
+
+variable "preflight" {
+  type        = bool
+  description = "Go on without nodes that cannot be asked or cannot run the container. Else one of them holds up all."
+  default     = false
+}
+
+variable "min_free" {
+  type        = number
+  description = "Gigabytes that preflight wants to be free where the container runtime keeps images."
+  default     = 0
+
+  validation {
+    condition     = var.min_free >= 0 && floor(var.min_free) == var.min_free
+    error_message = "That is a whole number of gigabytes."
+  }
 }
 
 variable "ssh_port" {
@@ -131,6 +160,19 @@ locals {
   in_container = var.target == "container"
 }
 
+# A node that falls out here takes no part in what follows: what is decided over all nodes is decided over the others.
+play "preflight" {
+  description = "Look for nodes that cannot run the container"
+  hosts       = group.gpu
+
+  step "exec_script" "ready" {
+    when      = var.preflight && local.in_container
+    read_only = true
+    script    = file("scripts/preflight.sh")
+    args      = [var.container, var.min_free]
+  }
+}
+
 play "cluster_up" {
   description = "Bring the cluster up for MPI jobs"
   hosts       = group.gpu
@@ -167,6 +209,8 @@ play "cluster_up" {
     profile      = var.profile
     network      = "host" # the nodes reach each other's containers by the nodes' own names
     setup_script = file("scripts/install_openssh.sh")
+    partial      = var.partial
+    on_drift     = var.on_drift
 
     registry { # without an account nobody logs in
       server   = var.registry

@@ -45,6 +45,18 @@ variable "lifetime" {
   default     = "persistent"
 }
 
+variable "partial" {
+  type        = string
+  description = "Where some nodes have the container and others have not: refuse, or launch_missing."
+  default     = "refuse"
+}
+
+variable "on_drift" {
+  type        = string
+  description = "Where the container differs from what is declared here: warn, recreate or fail."
+  default     = "warn"
+}
+
 variable "registry" {
   type        = string
   description = "Registry that the account is for."
@@ -68,6 +80,23 @@ variable "registry_insecure" {
   type        = bool
   description = "The registry speaks plain HTTP."
   default     = false
+}
+
+variable "preflight" {
+  type        = bool
+  description = "Go on without nodes that cannot be asked or cannot run the container. Else one of them holds up all."
+  default     = false
+}
+
+variable "min_free" {
+  type        = number
+  description = "Gigabytes that preflight wants to be free where the container runtime keeps images."
+  default     = 0
+
+  validation {
+    condition     = var.min_free >= 0 && floor(var.min_free) == var.min_free
+    error_message = "That is a whole number of gigabytes."
+  }
 }
 
 variable "ssh_port" {
@@ -115,6 +144,19 @@ locals {
   has_levels   = "1.3.0" # from this version on RVS knows levels
   verdicts     = { ok = "pass", failed = "fail", skipped = "skipped" }
   tests        = yamldecode(file("rvs_tests.yaml"))
+}
+
+# A node that falls out here takes no part in what follows: what is decided over all nodes is decided over the others.
+play "preflight" {
+  description = "Look for nodes that cannot run the container"
+  hosts       = group.gpu
+
+  step "exec_script" "ready" {
+    when      = var.preflight && local.in_container
+    read_only = true
+    script    = file("scripts/preflight.sh")
+    args      = [var.container, var.min_free]
+  }
 }
 
 play "rvs" {
@@ -166,6 +208,8 @@ play "rvs" {
     profile      = var.profile
     network      = "host" # the nodes reach each other's containers by the nodes' own names
     setup_script = file("scripts/install_openssh.sh")
+    partial      = var.partial
+    on_drift     = var.on_drift
 
     registry { # without an account nobody logs in
       server   = var.registry
@@ -296,8 +340,10 @@ play "rvs" {
 
 output "rvs" {
   description = "Verdict of each test on each node"
-  value = { for node, h in play.rvs.hosts : node => {
-    for test in keys(local.tests) : test => try(local.verdicts[h.step.test[test].status], h.step.test[test].status, "not run")
+  value = { for node in keys(play.preflight.hosts) : node => {
+    for test in keys(local.tests) : test => try(
+      local.verdicts[play.rvs.hosts[node].step.test[test].status], play.rvs.hosts[node].step.test[test].status, "not run"
+    )
   } }
 }
 

@@ -25,7 +25,7 @@ var rvsRows = []struct{ rule, archive, seen string }{
 	{"installed is program and gst_single.conf, for each host", "rvs/installed", "install       ok gpu001\n"},
 	{"and is not: the program is missing, or the configuration", "rvs/installed", "install       changed gpu[002-003,005]"},
 	{"a package that fails is named", "rvs/install_fails", "install       failed gpu002: the script ended with 100 apt-get install rocblas rocm-smi-lib ended with 100"},
-	{"the packages, each for at most 600 s", "install_rvs", "600 s: apt-get -q -y -o DPkg::Lock::Timeout=300 install rocm-validation-suite"},
+	{"the packages, each for at most 600 s", "scripts/install_rvs", "600 s: apt-get -q -y -o DPkg::Lock::Timeout=300 install rocm-validation-suite"},
 	{"afterwards rvs --version has to run", "rvs/installed", "suite         failed gpu005: the script ended with 1 Segmentation fault"},
 	{"and no library may be missing, though ldd ends with 0", "rvs/missing_library", "suite         failed gpu002: the script ended with 1 libpci.so.3 => not found"},
 	{"otherwise the newest tarball of a page", "rvs/tarball", "tarball       changed gpu002: https://repo.lab.example.com/rocm/rvs/tarball/amdrocm7-rvs-1.4.21-Linux.tar.gz"},

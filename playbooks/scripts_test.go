@@ -15,10 +15,10 @@ import (
 // The shells that nodes and images have for /bin/sh.
 var shells = []string{"dash", "bash", "busybox", "mksh"}
 
-// TestScripts runs the scripts of playbooks in real shells, as each archive in testdata says: its files in bin stand before all other
+// TestScripts runs the scripts of playbooks in real shells, as each archive in testdata/scripts says: its files in bin stand before all other
 // commands, run is what is done, with $SH for the shell and $SCRIPTS for the folder of the scripts, and want is what that prints.
 func TestScripts(t *testing.T) {
-	archives, err := filepath.Glob("testdata/*.txtar")
+	archives, err := filepath.Glob("testdata/scripts/*.txtar")
 	if err != nil || len(archives) == 0 {
 		t.Fatalf("no archives: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/zclconf/go-cty/cty"
 )
@@ -90,9 +91,27 @@ func writeObject(b *bytes.Buffer, v cty.Value) {
 	b.WriteByte('}')
 }
 
+// longString is how much of a string is encoded at a time: the encoder holds copies of what it is given, and scripts print much.
+const longString = 16 << 10
+
 func writeString(b *bytes.Buffer, s string) {
-	encoder := json.NewEncoder(b)
+	if len(s) > longString {
+		b.Grow(len(s) + len(s)/8)
+	}
+	b.WriteByte('"')
+	var piece bytes.Buffer
+	encoder := json.NewEncoder(&piece)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(s)   // a string always can be said
-	b.Truncate(b.Len() - 1) // without the line end
+	for len(s) > 0 {
+		n := len(s)
+		if n > longString {
+			for n = longString; n > longString-utf8.UTFMax && !utf8.RuneStart(s[n]); n-- {
+			}
+		}
+		piece.Reset()
+		_ = encoder.Encode(s[:n]) // a string always can be said
+		b.Write(piece.Bytes()[1 : piece.Len()-2])
+		s = s[n:]
+	}
+	b.WriteByte('"')
 }

@@ -1,10 +1,13 @@
 package eval
 
 import (
+	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/zclconf/go-cty/cty"
+	"pgregory.net/rapid"
 )
 
 func TestToJSON(t *testing.T) {
@@ -42,4 +45,24 @@ func TestToJSON(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Long strings are encoded piece by piece, and come out as in one.
+func TestLongStrings(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		unit := rapid.SampledFrom([]string{"a", "ü", "\u2028", "😀", "\xff", "\xf0\x9f\x98", "\"\\\n", "<&>"}).Draw(rt, "unit")
+		shift := rapid.StringN(0, 5, 8).Draw(rt, "shift")
+		s := shift + strings.Repeat(unit, 3*longString/len(unit))
+		var want bytes.Buffer
+		encoder := json.NewEncoder(&want)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(s); err != nil {
+			rt.Fatal(err)
+		}
+		var got bytes.Buffer
+		writeString(&got, s)
+		if got.String() != strings.TrimSuffix(want.String(), "\n") {
+			rt.Fatalf("%q: %.100s", s[:10], got.String())
+		}
+	})
 }

@@ -526,7 +526,7 @@ func (e *ContainerEngine) list() []*container {
 
 func (e *ContainerEngine) rename(c *container, name string) error {
 	if !containerNames.MatchString(name) {
-		return e.fail(badName, name)
+		return e.fail(renameBad, name)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -157,7 +159,11 @@ func (d *dockerCLI) call(v dockerVerb, args []string) int {
 			fmt.Fprintf(d.out(), "Usage:  docker %s\n\n%s", d.name, flags.FlagUsages())
 			return 0
 		}
-		fmt.Fprintf(d.errs(), "%s\nSee 'docker %s --help'.\n", err, d.name)
+		if d.engine.podman {
+			fmt.Fprintf(d.errs(), "Error: %s\nSee 'podman %s --help'\n", err, d.name)
+		} else {
+			fmt.Fprintf(d.errs(), "%s\nSee 'docker %s --help'.\n", err, d.name)
+		}
 		return 125
 	}
 	err := error(nil)
@@ -379,7 +385,7 @@ type tableRow interface{ cells() []string }
 func table[R tableRow](d *dockerCLI, format string, headings []string, rows []R) error {
 	if format != "" && !strings.HasPrefix(format, "table ") {
 		for _, row := range rows {
-			text, err := renderRow(format, row)
+			text, err := execute(format, row)
 			if err != nil {
 				return d.badTemplate(err)
 			}
@@ -404,5 +410,12 @@ func (d *dockerCLI) badTemplate(err error) error {
 		return fmt.Errorf("template parsing error: %w", err)
 	}
 	name := strings.ReplaceAll(d.name, "container ", "")
-	return podmanError{strings.NewReplacer("template: :", "template: "+name+":", "executing \"\"", "executing \""+name+"\"", "lab.", "containers.").Replace(err.Error()), 125}
+	words := strings.NewReplacer("template: :", "template: "+name+":", "executing \"\"", "executing \""+name+"\"", "lab.", "containers.").Replace(err.Error())
+	return podmanError{templatePlace.ReplaceAllStringFunc(words, func(s string) string {
+		column, _ := strconv.Atoi(s[len(":1:"):]) // the expression has only digits there
+		return fmt.Sprint(":1:", column+len("{{range . }}")-1)
+	}), 125}
 }
+
+// templatePlace is where in a template of one line something is wrong. Podman puts a loop around it.
+var templatePlace = regexp.MustCompile(`:1:\d+`)

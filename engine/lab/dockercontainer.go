@@ -129,6 +129,11 @@ func (e *ContainerEngine) create(spec containerSpec) (*container, error) {
 	c := &container{engine: e, id: newContainerID(), name: spec.Name, spec: spec, image: img, fs: root.Clone(), created: e.host.lab.now(), state: stateCreated, log: &containerLog{}}
 	if e.podman {
 		c.imageName = e.fullName(spec.Image, img)
+		for _, d := range spec.Devices {
+			if _, err := e.host.FS().Stat(d.Host); err != nil {
+				return nil, e.fail(noDevice, d.Host)
+			}
+		}
 	}
 	if c.name == "" {
 		c.name = "lab_" + c.id[:8]

@@ -539,7 +539,7 @@ func (c *container) turn(from, to string, otherwise problem) error {
 		otherwise = pausedAlready
 	}
 	if c.state != from {
-		return c.engine.fail(otherwise, c.id)
+		return c.engine.fail(otherwise, c.id, c.state)
 	}
 	c.state = to
 	return nil

@@ -35,7 +35,13 @@ func (d *dockerCLI) cp(f *pflag.FlagSet) func([]string) error {
 			return daemonError(fmt.Sprintf("Could not find the file %s in container %s", fromPath, from.name))
 		}
 		if err != nil {
-			return fmt.Errorf("lstat %s: no such file or directory", fromPath)
+			missing := fromPath
+			for up := path.Dir(missing); up != missing; missing, up = up, path.Dir(up) {
+				if _, err := source.stat(up, true); err == nil {
+					break
+				}
+			}
+			return fmt.Errorf("lstat %s: no such file or directory", missing)
 		}
 		if into, err := target.stat(toPath, true); err == nil && into.IsDir() {
 			toPath = path.Join(toPath, path.Base(fromPath))

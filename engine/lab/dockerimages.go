@@ -213,6 +213,9 @@ func (d *dockerCLI) save(f *pflag.FlagSet) func([]string) error {
 		a := &imageArchive{layout: true}
 		for _, s := range args {
 			img := d.engine.local(s)
+			if img == nil && strings.Contains(s, ":") {
+				return daemonError("reference does not exist")
+			}
 			if img == nil {
 				return daemonError("No such image: " + s)
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -101,6 +102,9 @@ func (s containerSpec) networkName() string {
 	return s.Network
 }
 
+// noLabels is the option that keeps SELinux away from a container.
+const noLabels = "label=disable"
+
 func (c *container) hostConfig() object {
 	s := c.spec
 	devices, ulimits, caps := []object{}, []object{}, []string{}
@@ -112,6 +116,11 @@ func (c *container) hostConfig() object {
 	}
 	for _, name := range s.CapAdd {
 		caps = append(caps, "CAP_"+strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
+	}
+	slices.Sort(caps)
+	security := slices.Clone(s.SecurityOpt)
+	if (s.Privileged || s.IPC == "host" || s.PID == "host") && !slices.Contains(security, noLabels) {
+		security = append(security, noLabels) // as the engine does by itself
 	}
 	ports := object{}
 	for _, p := range s.Ports {
@@ -128,7 +137,7 @@ func (c *container) hostConfig() object {
 	return object{
 		"Binds": orNull(s.Binds), "NetworkMode": orDefault(s.Network, "bridge"), "PortBindings": ports, "RestartPolicy": object{"Name": policy, "MaximumRetryCount": count},
 		"AutoRemove": s.Remove, "CapAdd": orNull(caps), "CapDrop": nil, "GroupAdd": orNull(s.GroupAdd), "IpcMode": ipc, "PidMode": s.PID, "Privileged": s.Privileged,
-		"SecurityOpt": orNull(s.SecurityOpt), "ShmSize": orDefault(s.ShmSize, 64<<20), "Devices": devices, "Ulimits": ulimits, "Init": initFlag, "Runtime": "runc",
+		"SecurityOpt": orNull(security), "ShmSize": orDefault(s.ShmSize, 64<<20), "Devices": devices, "Ulimits": ulimits, "Init": initFlag, "Runtime": "runc",
 	}
 }
 
@@ -168,16 +177,8 @@ func (e *ContainerEngine) inspectImage(img *labImage) object {
 	return o
 }
 
-// render writes a description through a --format template; docker's functions are there.
+// render writes a description through a --format template. Templates see what the JSON says, and the members that it leaves out where they are empty.
 func render(format string, what any) (string, error) {
-	if format == "json" {
-		format = "{{json .}}"
-	}
-	t, err := template.New("").Option("missingkey=error").Funcs(templateFunctions).Parse(format)
-	if err != nil {
-		return "", err
-	}
-	// Templates see what the JSON says, and the members that it leaves out where they are empty.
 	plain, err := asJSON(what)
 	if err != nil {
 		return "", err
@@ -187,22 +188,44 @@ func render(format string, what any) (string, error) {
 			state["Health"] = nil
 		}
 	}
-	var b strings.Builder
-	err = t.Execute(&b, plain)
-	return b.String(), err
+	return execute(format, plain)
 }
 
-// renderRow writes a row of a list through a --format template: its members and methods.
-func renderRow(format string, row any) (string, error) {
+// renderPodman is render for podman, whose templates see times as such.
+func renderPodman(format string, what any) (string, error) {
+	plain, err := asJSON(what)
+	if err != nil {
+		return "", err
+	}
+	return execute(format, withTimes(plain))
+}
+
+func withTimes(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	for k, e := range m {
+		m[k] = withTimes(e)
+		text, ok := e.(string)
+		if at, err := time.Parse(time.RFC3339Nano, text); ok && err == nil && slices.Contains([]string{"Created", "StartedAt", "FinishedAt"}, k) {
+			m[k] = at
+		}
+	}
+	return m
+}
+
+// execute writes something through a --format template; docker's functions are there.
+func execute(format string, what any) (string, error) {
 	if format == "json" {
 		format = "{{json .}}"
 	}
-	t, err := template.New("").Funcs(templateFunctions).Parse(format)
+	t, err := template.New("").Option("missingkey=error").Funcs(templateFunctions).Parse(format)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	err = t.Execute(&b, row)
+	err = t.Execute(&b, what)
 	return b.String(), err
 }
 

@@ -163,11 +163,10 @@ func (d *dockerCLI) logout(*pflag.FlagSet) func([]string) error {
 		if err != nil {
 			return err
 		}
+		fmt.Fprintf(d.out(), "Removing login credentials for %s\n", server) // there or not
 		if _, there := c.Auths[server]; !there {
-			fmt.Fprintf(d.out(), "Not logged in to %s\n", server)
 			return nil
 		}
-		fmt.Fprintf(d.out(), "Removing login credentials for %s\n", server)
 		delete(c.Auths, server)
 		return d.writeConfig(c)
 	}

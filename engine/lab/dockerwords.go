@@ -17,11 +17,12 @@ const (
 	renameTaken                     // name, id of the container that has it, id of the one to rename
 	renameSame                      // name
 	badName                         // name
+	renameBad                       // name
 	execStopped                     // id
 	execPaused                      // name
 	execRestarting                  // id
 	startPaused                     // id
-	pauseStopped                    // id
+	pauseStopped                    // id, state
 	pausedAlready                   // id
 	notPaused                       // id
 	killStopped                     // name, id, state
@@ -59,11 +60,12 @@ var dockerWords = map[problem]string{
 	renameTaken:      "Error when allocating new name: Conflict. The container name \"/%[1]s\" is already in use by container \"%[2]s\". You have to remove (or rename) that container to be able to reuse that name.",
 	renameSame:       "Renaming a container with the same name as its current name",
 	badName:          "Invalid container name (%[1]s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+	renameBad:        "Error when allocating new name: Invalid container name (/%[1]s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
 	execStopped:      "container %[1]s is not running",
 	execPaused:       "Container %[1]s is paused, unpause the container before exec",
 	execRestarting:   "Container %[1]s is restarting, wait until the container is running",
 	startPaused:      "cannot start a paused container, try unpause instead",
-	pauseStopped:     "Container %[1]s is not running",
+	pauseStopped:     "container %[1]s is not running",
 	pausedAlready:    "Container %[1]s is already paused",
 	notPaused:        "Container %[1]s is not paused",
 	killStopped:      "cannot kill container: %[1]s: container %[2]s is not running",
@@ -105,12 +107,13 @@ var podmanWords = map[problem]struct {
 	nameTaken:        {"creating container storage: the container name \"%[1]s\" is already in use by %[2]s. You have to remove that container to be able to reuse that name: that name is already in use", 0},
 	renameTaken:      {"renaming container %[3]s: name %[1]s already in use, cannot rename container %[3]s: container already exists", 0},
 	renameSame:       {"renaming container %[3]s: name %[1]s already in use, cannot rename container %[3]s: container already exists", 0},
-	badName:          {"names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument", 0},
+	badName:          {"running container create option: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument", 0},
+	renameBad:        {"names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument", 0},
 	execStopped:      {"can only create exec sessions on running containers: container state improper", 255},
 	execPaused:       {"can only create exec sessions on running containers: container state improper", 255},
 	execRestarting:   {"can only create exec sessions on running containers: container state improper", 255},
 	startPaused:      {"unable to start container \"%[1]s\": container %[1]s must be in Created or Stopped state to be started: container state improper", 0},
-	pauseStopped:     {"\"%[1]s\" is not running, can't pause: container state improper", 0},
+	pauseStopped:     {"\"%[2]s\" is not running, can't pause: container state improper", 0},
 	pausedAlready:    {"\"%[1]s\" is already paused: container state improper", 0},
 	notPaused:        {"\"%[1]s\" is not paused, can't unpause: container state improper", 0},
 	killStopped:      {"can only kill running containers. %[2]s is in state %[3]s: container state improper", 0},

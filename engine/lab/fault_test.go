@@ -26,6 +26,13 @@ func TestFaultValidate(t *testing.T) {
 		{Fault{Kind: DiskFull, Path: "opt"}, "not absolute"},
 		{Fault{Kind: Fail, Match: "x", Code: 256}, "not an exit status"},
 		{Fault{Kind: Hang, Match: "x", Times: -1}, "negative"},
+		{Fault{Kind: Offline}, ""},
+		{Fault{Kind: Meanwhile, Match: "x", Text: "true"}, ""},
+		{Fault{Kind: Meanwhile, Match: "x"}, "needs text"},
+		{Fault{Kind: EngineStop, Match: "x", Text: EngineDone, Delay: time.Second}, ""},
+		{Fault{Kind: EngineStop, Match: "x", Text: "later"}, "done"},
+		{Fault{Kind: EngineStop, Match: "x", Delay: -1}, "negative"},
+		{Fault{Kind: Busy}, "needs match"},
 	} {
 		err := c.fault.Validate()
 		if (c.want == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), c.want)) {

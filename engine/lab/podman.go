@@ -167,7 +167,13 @@ func runPodman(ctx context.Context, p *Process, argv []string) int {
 	}
 	v, args, ok := d.verb(podmanVerbs, podmanGroups, args)
 	if !ok {
-		fmt.Fprintf(p.Stderr(), "Error: unrecognized command `podman %s`\nTry 'podman --help' for more information\n", d.name)
+		group, _, inside := strings.Cut(d.name, " ")
+		if inside {
+			group += " "
+		} else {
+			group = ""
+		}
+		fmt.Fprintf(p.Stderr(), "Error: unrecognized command `podman %s`\nTry 'podman %s--help' for more information\n", d.name, group)
 		return 125
 	}
 	return d.call(v, args)

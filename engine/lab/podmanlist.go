@@ -184,7 +184,7 @@ func (d *dockerCLI) podmanInspect(f *pflag.FlagSet) func([]string) error {
 			found = nil
 		}
 		for _, o := range found {
-			text, err := render(*format, o)
+			text, err := renderPodman(*format, o)
 			if err != nil {
 				return podmanError{"inspecting object: printing inspect output: " + strings.ReplaceAll(err.Error(), "template: :", "template: inspect:"), 125}
 			}

@@ -61,6 +61,59 @@ cat /root/.ssh/id_ed25519.pub /etc/mpi/key.pub`
 	}
 }
 
+// TestForcedSSHD runs an sshd of an ordinary account, as hosts copy images: one command, for the keys it is told, and nothing else.
+func TestForcedSSHD(t *testing.T) {
+	l := startLab(t, Options{Hosts: []HostSpec{{Name: "n1"}, {Name: "n2"}}})
+	n1, n2 := l.Hosts()[0], l.Hosts()[1]
+	setup := `set -e; umask 077; mkdir /var/tmp/x; cd /var/tmp/x
+ssh-keygen -q -t ed25519 -N '' -f id; ssh-keygen -q -t ed25519 -N '' -f host
+cat id.pub host.pub`
+	one, two := n1.sh("root", setup), n2.sh(OrdinaryUser, setup)
+	if one.code != 0 || two.code != 0 {
+		t.Fatalf("%+v %+v", one, two)
+	}
+	client, _, _ := strings.Cut(one.stdout, "\n")
+	_, server, _ := strings.Cut(strings.TrimSpace(two.stdout), "\n")
+	config := `cd /var/tmp/x; echo 'restrict ` + client + `' >authorized_keys
+printf 'Port 2226\nHostKey %s/host\nPidFile %s/pid\nAuthorizedKeysFile %s/authorized_keys\nStrictModes no\nAllowUsers ` + OrdinaryUser + `\nForceCommand echo forced $SSH_ORIGINAL_COMMAND; cat; exit 4\nDisableForwarding yes\nPermitTTY no\n' "$PWD" "$PWD" "$PWD" >config
+timeout 60 /usr/sbin/sshd -D -e -f $PWD/config >log 2>&1 &
+until [ -s pid ]; do sleep 0.01; done
+/usr/sbin/sshd -D -e -f $PWD/config`
+	if got := n2.sh(OrdinaryUser, config); got.code != 255 || !strings.Contains(got.stderr, "error: Bind to port 2226 on 0.0.0.0 failed: Address already in use.") {
+		t.Errorf("a second one: %+v", got)
+	}
+	const ssh = "ssh -F /dev/null -T -p 2226 -i /var/tmp/x/id -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes -o HostKeyAlias=an-alias -o UserKnownHostsFile=/tmp/known -o GlobalKnownHostsFile=/dev/null "
+	for _, s := range []struct {
+		host                   *Host
+		script, stdout, stderr string
+	}{
+		{n1, "echo '[an-alias]:2226 " + server + "' >/tmp/known; " + ssh + "-l " + OrdinaryUser + " n2 x </dev/null; echo $?", "255\n", "No ED25519 host key is known for an-alias"},
+		{n1, "echo 'an-alias " + server + "' >/tmp/known; printf in | " + ssh + "-l " + OrdinaryUser + " n2 anything; echo $?", "forced anything\nin4\n", ""},
+		{n1, "printf in | " + ssh + "-l " + OrdinaryUser + " n2; echo $?", "forced\nin4\n", ""},
+		{n1, ssh + "-n -l root n2 x; echo $?", "255\n", "root@n2: Permission denied (publickey)."},
+		{n2, "kill $(cat /var/tmp/x/pid); sleep 0.05; ss -ltnH | grep -c :2226", "0\n", ""},
+	} {
+		got := s.host.sh("root", s.script)
+		if got.stdout != s.stdout || !strings.Contains(got.stderr, s.stderr) {
+			t.Errorf("%s: %s\n got %q %q\nwant %q %q", s.host.Name(), s.script, got.stdout, got.stderr, s.stdout, s.stderr)
+		}
+	}
+}
+
+// TestKeyOptions heeds what an authorized key may not do.
+func TestKeyOptions(t *testing.T) {
+	for options, want := range map[string]loginRules{
+		"": {}, "restrict": {noPTY: true, noTunnel: true}, "no-pty,no-port-forwarding": {noPTY: true, noTunnel: true}, `command="echo \"x\""`: {force: `echo "x"`},
+	} {
+		if got := (loginRules{}).with(strings.Split(options, ",")); got != want {
+			t.Errorf("%s: %+v, want %+v", options, got, want)
+		}
+	}
+	if got := (loginRules{force: "server's"}).with([]string{`command="key's"`}); got.force != "server's" {
+		t.Errorf("the server's command comes first: %+v", got)
+	}
+}
+
 func TestSSHDRefuses(t *testing.T) {
 	h := oneHost(t)
 	for _, c := range []struct{ script, want string }{

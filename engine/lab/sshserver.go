@@ -60,7 +60,7 @@ func (r loginRules) with(options []string) loginRules {
 		case "no-port-forwarding":
 			r.noTunnel = true
 		case "command":
-			r.force = orDefault(r.force, strings.ReplaceAll(strings.Trim(value, `"`), `\"`, `"`))
+			r.force = orDefault(r.force, strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(value, `"`), `"`), `\"`, `"`))
 		}
 	}
 	return r

@@ -41,7 +41,8 @@ type Play struct {
 	Text      string // of the playbook, in HCL
 	Vars      map[string]string
 	Mode      Mode
-	Context   context.Context //nolint:containedctx // its end kills what runs, as a second Ctrl-C does; nil: the test's
+	See       func(event.Event) // is told each event as it comes, and holds the run up for as long as it takes; may be nil
+	Context   context.Context   //nolint:containedctx // its end kills what runs, as a second Ctrl-C does; nil: the test's
 }
 
 // Do carries the playbook out to its end. It ends the test where the playbook or the inventory is wrong.
@@ -107,7 +108,7 @@ func (p Play) carryOut(t testing.TB, plan *engine.Plan, inv *inventory.Inventory
 		h, _ := inv.Host(name)
 		dialers[name] = pool.Dialer(target(h))
 	}
-	seen := &Played{Mode: p.Mode, Artifacts: artifacts}
+	seen := &Played{Mode: p.Mode, Artifacts: artifacts, see: p.See}
 	var uploaded atomic.Int64
 	seen.ExitCode = plan.Run(ctx, engine.RunOptions{
 		Sinks: []event.Sink{seen}, Registry: &engine.Registry{Transport: inv.Registry}, Redactor: &eval.Redactor{}, Files: &config.Files{},
@@ -158,11 +159,17 @@ type Played struct {
 	Events    []event.Event
 	ExitCode  int
 	Artifacts string // folder with those of each host in HOST/PATH; it is there until the test ends
-	Uploaded  int64  // bytes of files that left this machine
+	see       func(event.Event)
+	Uploaded  int64 // bytes of files that left this machine
 }
 
 // Handle takes one event.
-func (p *Played) Handle(e event.Event) { p.Events = append(p.Events, e) }
+func (p *Played) Handle(e event.Event) {
+	p.Events = append(p.Events, e)
+	if p.see != nil {
+		p.see(e)
+	}
+}
 
 // Ends are the ends of a step, by host and, for an instance of a for_each, key ("HOST[KEY]"). What is done once for all hosts has one.
 func (p Played) Ends(step string) map[string]event.Event {

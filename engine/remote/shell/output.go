@@ -32,6 +32,9 @@ func (c *capture) write(p []byte) {
 		c.sum = sha256.New()
 		c.sum.Write(c.kept)
 	}
+	if need := int64(len(c.kept)) + room; need > int64(cap(c.kept)) { // it doubles, and never has room for more than is kept
+		c.kept = append(make([]byte, 0, min(c.keep, max(2*int64(cap(c.kept)), need))), c.kept...)
+	}
 	c.kept = append(c.kept, p[:room]...)
 	c.size += int64(len(p))
 	if c.sum != nil {

@@ -134,7 +134,7 @@ func (n *node) send(ctx context.Context, c *chain) {
 	go func() {
 		defer close(c.over)
 		defer n.chaining.Store(false)
-		for i, e := range n.transmit(ctx, scripts) {
+		for i, e := range n.transmit(ctx, scripts, nil) {
 			outcomes[i].settle(e)
 		}
 	}()

@@ -113,21 +113,21 @@ func (n *node) exchange(ctx context.Context, scripts []remote.Script) []remote.E
 	if len(scripts) == 0 {
 		return nil
 	}
-	if n.hold != nil {
-		if why := n.hold(ctx); why != "" {
-			return notStarted(len(scripts), errors.New(why))
-		}
-	}
-	return n.transmit(ctx, scripts)
+	return n.transmit(ctx, scripts, n.hold)
 }
 
-// transmit is exchange, whatever holds the node back.
-func (n *node) transmit(ctx context.Context, scripts []remote.Script) []remote.Exit {
+// transmit sends scripts unless they are held back when their turn has come.
+func (n *node) transmit(ctx context.Context, scripts []remote.Script, hold func(context.Context) string) []remote.Exit {
 	release, err := n.run.slot(ctx)
 	if err != nil {
 		return notStarted(len(scripts), err)
 	}
 	defer release()
+	if hold != nil {
+		if why := hold(ctx); why != "" {
+			return notStarted(len(scripts), errors.New(why))
+		}
+	}
 	conn, err := n.connect(ctx)
 	if err != nil {
 		return notStarted(len(scripts), err)

@@ -3,7 +3,10 @@ package shell
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"cvsplay/engine/remote"
@@ -101,6 +104,49 @@ func (f frame) compare(b *bytes.Buffer, link remote.Link, mark string, number in
 	b.WriteString(";;\nesac\n")
 }
 
+// withheld settles the links that cannot run any more, once Hold was called.
+func (h *Host) withheld(jobs []*job) []*job {
+	if !h.held.Load() {
+		return jobs
+	}
+	return slices.DeleteFunc(jobs, func(j *job) bool {
+		if j.script.Link != nil {
+			j.ended(endWithheld)
+		}
+		return j.script.Link != nil
+	})
+}
+
+// endShells ends shells whose connection was lost in the middle of a chain, which they would go on with. A process is known for one of them by its run's
+// sign of life.
+func (q *queue) endShells(ctx context.Context, pids []int) error {
+	if q.host.opts.Run == "" || len(pids) == 0 {
+		return nil
+	}
+	var args []string
+	for _, pid := range pids {
+		args = append(args, strconv.Itoa(pid))
+	}
+	script := &remote.Script{Limit: holdLimit, Args: append([]string{SignOfLife + q.host.opts.Run}, args...), Text: `sign=$1
+shift
+for pid do
+  words=$(tr '\0' '\n' <"/proc/$pid/cmdline") 2>/dev/null || continue
+  case "$words
+" in *"
+$sign
+"*) kill -s KILL "$pid" ;; esac
+done
+:`}
+	p := q.session.program([]*job{newJob(script, &remote.Exit{})})
+	p.start()
+	if end := p.follow(ctx, holdLimit); end != whole {
+		p.release()
+		return errors.New(p.why(ctx, end))
+	}
+	<-p.wrote
+	return nil
+}
+
 // print sends what was held back. Only a here-document takes any text to the output unchanged, and through no argument list.
 func (f frame) print(b *bytes.Buffer, mark string, number int) {
 	doc := Nonce()
@@ -109,6 +155,7 @@ func (f frame) print(b *bytes.Buffer, mark string, number int) {
 
 // Hold is remote.Conn's Hold.
 func (h *Host) Hold(ctx context.Context) {
+	h.held.Store(true)
 	h.mu.Lock()
 	var queues []*queue
 	for _, q := range h.queues {
@@ -122,11 +169,19 @@ func (h *Host) Hold(ctx context.Context) {
 
 const holdLimit = 20 * time.Second
 
+// begun notes the shell that a program is under way in.
+func (q *queue) begun(ctx context.Context, pid int) {
+	q.serving.Store(int64(pid))
+	if q.host.held.Load() {
+		q.host.runs.Go(func() { q.hold(context.WithoutCancel(ctx)) })
+	}
+}
+
 // hold breaks the chain of the program under way, if there is one.
 func (q *queue) hold(ctx context.Context) {
 	pid := int(q.serving.Load())
 	if pid == 0 {
-		return
+		return // none is under way; or its shell has not come up, and begun does the same once it has
 	}
 	ctx, cancel := context.WithTimeout(ctx, holdLimit)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cvsplay/engine/remote"
@@ -44,6 +45,7 @@ type Host struct {
 	mu     sync.Mutex
 	queues map[string]*queue
 	closed bool
+	held   atomic.Bool // Hold was called
 	runs   sync.WaitGroup
 }
 

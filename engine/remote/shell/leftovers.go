@@ -7,6 +7,7 @@ import "sync"
 type Leftovers struct {
 	mu     sync.Mutex
 	frames map[string][]string // account → marks
+	shells map[string][]int    // account → process ids of shells that have more to do
 }
 
 func (l *Leftovers) add(account string, frames ...string) {
@@ -18,10 +19,20 @@ func (l *Leftovers) add(account string, frames ...string) {
 	l.frames[account] = append(l.frames[account], frames...)
 }
 
-func (l *Leftovers) take(account string) []string {
+func (l *Leftovers) addShell(account string, pid int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	frames := l.frames[account]
+	if l.shells == nil {
+		l.shells = map[string][]int{}
+	}
+	l.shells[account] = append(l.shells[account], pid)
+}
+
+func (l *Leftovers) take(account string) (frames []string, shells []int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	frames, shells = l.frames[account], l.shells[account]
 	delete(l.frames, account)
-	return frames
+	delete(l.shells, account)
+	return frames, shells
 }

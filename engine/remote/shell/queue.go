@@ -27,6 +27,9 @@ func (q *queue) run(ctx context.Context, jobs []*job) {
 	case <-ctx.Done():
 	}
 	for len(jobs) > 0 {
+		if jobs = q.host.withheld(jobs); len(jobs) == 0 {
+			return
+		}
 		if ctx.Err() != nil {
 			settleAll(jobs, remote.NotStarted, context.Cause(ctx))
 			return
@@ -49,13 +52,20 @@ func (q *queue) open(ctx context.Context) error {
 		return err
 	}
 	q.session = newSession(p)
-	frames := q.host.opts.Leftovers.take(q.account)
+	frames, shells := q.host.opts.Leftovers.take(q.account)
 	if len(frames) == 0 {
 		return nil
 	}
-	k := killer{session: q.session, grace: q.host.opts.Grace}
-	if _, err := k.kill(ctx, newTree(0, frames...)); err != nil {
+	err = q.endShells(ctx, shells)
+	if err == nil {
+		k := killer{session: q.session, grace: q.host.opts.Grace}
+		_, err = k.kill(ctx, newTree(0, frames...))
+	}
+	if err != nil {
 		q.host.opts.Leftovers.add(q.account, frames...)
+		for _, pid := range shells {
+			q.host.opts.Leftovers.addShell(q.account, pid)
+		}
 		q.drop()
 		return fmt.Errorf("what an earlier connection left running cannot be ended: %w", err)
 	}
@@ -86,7 +96,7 @@ func settleAll(jobs []*job, state remote.State, err error) {
 // program runs jobs in the open session and settles them, but for those it returns: they never began, and go on in a new session.
 func (q *queue) program(ctx context.Context, jobs []*job) (rest []*job) {
 	p := q.session.program(jobs)
-	p.onBegin = func(pid int) { q.serving.Store(int64(pid)) }
+	p.onBegin = func(pid int) { q.begun(ctx, pid) }
 	defer q.serving.Store(0)
 	p.start()
 	end := p.follow(ctx, q.host.opts.StartLimit)
@@ -135,6 +145,9 @@ func (q *queue) lose(p *program, jobs []*job, err error) {
 		q.host.opts.Leftovers.add(q.account, j.id)
 	}
 	settleAll(jobs[sent:], remote.NotStarted, err)
+	if sent > 1 && p.pid != 0 {
+		q.host.opts.Leftovers.addShell(q.account, p.pid)
+	}
 }
 
 // cut ends a program from outside: the limit of the job under way ran out, the shell did not come up, or the context ended.

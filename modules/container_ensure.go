@@ -65,7 +65,11 @@ gives way.
 SYS_PTRACE, IPC_LOCK, SYS_ADMIN; seccomp and apparmor unconfined; group video; unlimited locked memory. Lists of the step are appended to it,
 single values override it.
 
-The runtime is asked plainly, and through ` + "`sudo -n`" + ` where that is refused, on each host for itself.`,
+The runtime is asked plainly, and through ` + "`sudo -n`" + ` where that is refused, on each host for itself. Podman refuses nobody: it answers every account
+with containers and images of that account's own, so for root's containers log in as root or set ` + "`become = true`" + `. Steps with ` + "`inside`" + ` follow the
+container to the account that this step asked as. Without systemd nothing runs Podman's health checks; ` + "`wait_healthy`" + ` then runs them itself.
+
+` + "`shm_size`" + ` does not count where ` + "`ipc`" + ` is the host's or another container's, which has a size of its own.`,
 	Example: `step "container_ensure" "box" {
   name     = "cvs_rvs"
   image    = "docker.io/rocm/cvs:latest"

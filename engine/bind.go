@@ -303,9 +303,36 @@ func (m *member) placeOf(s *Step, in instanceOf, b *bound) (*place, error) {
 	case v.Type() == cty.String:
 		return placeNamed(v.AsString())
 	case v.Type().IsObjectType() && v.Type().HasAttribute("name"):
-		return placeFrom(v, func() { b.depends = append(b.depends, m.unknownRefs(s.through(s.inside.refs))...) }), nil
+		p := placeFrom(v, func() { b.depends = append(b.depends, m.unknownRefs(s.through(s.inside.refs))...) })
+		if p != nil {
+			p.keeper, err = m.keeper(s, b)
+		}
+		return p, err
 	}
 	return nil, m.noContainer(s)
+}
+
+// keeper is the account as which the step that inside names looked for its container. A runtime without a daemon has containers for each account.
+func (m *member) keeper(s *Step, b *bound) (string, error) {
+	for _, r := range s.through(s.inside.refs) {
+		if r.Root != "step" || len(r.Path) == 0 {
+			continue
+		}
+		of := m.play.plan.step(r.Path[0])
+		if of == nil || !of.become.given() {
+			continue
+		}
+		list, _, err := m.instances(of)
+		if err != nil {
+			return "", err
+		}
+		for _, in := range list {
+			if len(list) == 1 || len(r.Path) > 1 && r.Path[1] == in.key {
+				return m.account(of, in, b)
+			}
+		}
+	}
+	return "", nil
 }
 
 // noContainer says why the step that inside names left no container here.

@@ -23,13 +23,14 @@ type setting struct {
 type place struct {
 	name    string
 	runtime string // auto, docker, podman
+	keeper  string // whose containers it is among: the account that asks the runtime; "": the login user
 }
 
 func (s setting) key() string {
 	if s.place == nil {
 		return "host\x00" + s.account
 	}
-	return "in\x00" + s.place.runtime + "\x00" + s.place.name + "\x00" + s.account
+	return "in\x00" + s.place.runtime + "\x00" + s.place.keeper + "\x00" + s.place.name + "\x00" + s.account
 }
 
 const (
@@ -107,7 +108,7 @@ func watching(w *watcher, script remote.Script, put func(remote.Script) frame) f
 func (s setting) login(sh Shell) string {
 	switch {
 	case s.place != nil && !sh.OnHost:
-		return "" // the container's runtime finds out about sudo by itself
+		return s.place.keeper
 	case s.place != nil || sh.User != "":
 		return sh.User
 	}
@@ -134,9 +135,10 @@ func (p place) enter(script remote.Script) frame {
 		// The mark of the frame is handed on by value: sudo drops the environment.
 		Text: fmt.Sprintf("%s\nctr exec -i -e %s=\"$%s\" -e %s=%s %s\n",
 			RuntimePrelude(p.runtime), shell.FrameVar, shell.FrameVar, placeVar, reap.mark, QuoteAll(words...)),
-		Stdin: []byte(program),
-		Limit: script.Limit,
-		Keep:  script.Keep,
+		Stdin:   []byte(program),
+		Account: p.keeper,
+		Limit:   script.Limit,
+		Keep:    script.Keep,
 	}
 	mark := []byte(nonce + "\n")
 	f := frame{script: outer, read: func(e remote.Exit) Answer { return p.answer(mark, e) }, reaper: reap}

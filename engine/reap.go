@@ -90,7 +90,7 @@ func (r *reaper) script(pids []string) remote.Script {
 	return remote.Script{
 		Text: fmt.Sprintf("%s\nctr exec -i -u 0 %s\nfor p do if [ -d \"/proc/$p\" ]; then echo \"host $p\"; fi; done\n",
 			RuntimePrelude(r.place.runtime), QuoteAll(r.place.name, "/bin/sh", "-s", r.mark)),
-		Args: pids, Stdin: []byte(reapScript), Limit: reapLimit, Keep: defaultKeep,
+		Args: pids, Stdin: []byte(reapScript), Account: r.place.keeper, Limit: reapLimit, Keep: defaultKeep,
 	}
 }
 

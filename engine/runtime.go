@@ -119,7 +119,7 @@ ctr_find() {
 	elif ctr_try=$(sudo -n "$ctr_name" "$ctr_probe" 2>&1 >/dev/null </dev/null); then
 		ctr_sudo='sudo -n'
 	else
-		ctr_words="$ctr_words; with sudo -n: $ctr_try"
+		[ "$ctr_words" = "$ctr_try" ] || ctr_words="$ctr_words; with sudo -n: $ctr_try"
 		return 1
 	fi
 	ctr_for=@WANT@

@@ -27,7 +27,7 @@ func TestRuntimePrelude(t *testing.T) {
 		{"asked for podman", "podman", map[string]string{"docker": answers, "podman": answers}, "podman ps -a\nfound podman ()\n"},
 		{"sudo where plain is refused", "docker", map[string]string{"docker": denied, "sudo": sudo}, "root ps -a\nfound docker (sudo -n)\n"},
 		{"a docker that is down is not passed over", "auto", map[string]string{"docker": down, "podman": answers, "sudo": sudo},
-			"Cannot connect to the Docker daemon; with sudo -n: Cannot connect to the Docker daemon\nnone, 125\n"},
+			"Cannot connect to the Docker daemon\nnone, 125\n"},
 		{"sudo wants a password", "auto", map[string]string{"docker": denied, "sudo": noSudo},
 			"permission denied; with sudo -n: sudo: a password is required\nnone, 125\n"},
 		{"nothing installed", "auto", nil, "no container runtime: docker podman not installed\nnone, 125\n"},

@@ -142,7 +142,7 @@ func (s setting) writeInside(w WriteFile, up string) frame {
 	words := append([]string{s.place.name, "/bin/sh", "-c", writeScript, "write"}, writeArgs(w, "", "")...)
 	text := fmt.Sprintf("%s\nctr exec -i %s%s <%s; c=$?; rm -f -- %s; exit $c\n",
 		RuntimePrelude(s.place.runtime), user, QuoteAll(words...), Quote(up), Quote(up))
-	return setting{}.shellFrame(Shell{Text: text, AnyCode: true}, actionLimit, nil).reading(w)
+	return setting{account: s.place.keeper}.shellFrame(Shell{Text: text, AnyCode: true}, actionLimit, nil).reading(w)
 }
 
 // reading is the frame with the exit codes of writeScript read.

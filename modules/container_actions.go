@@ -68,6 +68,7 @@ until said=$(ctr run -d --pull=never --label "` + labelBoot + `=$life_boot" --la
 	rc=$? other= again=no
 	case $said in *'name '*' is already in use'*)
 		if other=$(ctr container inspect --format '{{index .Config.Labels "` + labelRun + `"}}' "$2" 2>/dev/null </dev/null); then
+			[ "$other" != '<no value>' ] || other=
 			first=$(printf '%s\n%s\n' "$run" "$other" | sort | head -n 1)
 			[ -z "$other" ] || [ "$other" = "$run" ] || [ "$first" != "$run" ] || again=yes
 		else
@@ -172,7 +173,7 @@ while :; do
 done
 printf 'health %s\n' "$said"
 if [ "$said" = unhealthy ]; then
-	ctr container inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$1" 2>/dev/null </dev/null | tail -n 5
+	ctr container inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$1" 2>/dev/null </dev/null | uniq | tail -n 5
 fi
 `
 

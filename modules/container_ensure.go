@@ -21,7 +21,8 @@ container is *unknown*, which is never taken for absent.
 **lifetime = "no_launch"** attaches to containers that run already: on every host, or the step is refused.
 
 **lifetime = "per_run"** (default) removes the container that an earlier run left, launches a fresh one, and removes it at the end of the run, also after a
-failure and Ctrl-C; ` + "`--keep`" + ` leaves it. If launching fails on one host, what this step launched is removed on all.
+failure and Ctrl-C; ` + "`--keep`" + ` leaves it. If launching fails on one host, what this step launched is removed on all. A run that was killed removes
+nothing, so the step also looks for what such runs left under other names, see *Other runs*.
 
 **lifetime = "persistent"** keeps the container from run to run:
 
@@ -36,7 +37,7 @@ failure and Ctrl-C; ` + "`--keep`" + ` leaves it. If launching fails on one host
 **Launching** goes step by step through the fleet: the image is brought to every host first (pulled by digest and then tagged, or loaded from
 ` + "`image_tar`" + `), and has to be the same on all hosts of one architecture; then the containers start as ` + "`NAME.new`" + `, ` + "`setup_script`" + ` runs in
 them, and only when every host is ready they get their name. If one host fails, what was launched is removed on all hosts and the hosts that failed say how.
-What an interrupted run left under the provisional name is removed first.
+What a run that has ended left under the provisional name is removed first.
 
 **setup_script** provisions a container that was just launched, never one that is attached to. It runs as root inside, its text comes over standard input;
 any failing command fails it (` + "`set -e`" + `, and ` + "`pipefail`" + ` where the shell has it). A ` + "`#!`" + ` line chooses another interpreter.
@@ -46,11 +47,29 @@ whether that is a warning, a failure, or makes the container new.
 
 **Ownership**: containers launched by cvsplay carry its labels (` + "`cvsplay.*`" + `). One without them is never removed or replaced, unless ` + "`adopt = true`" + `.
 
+**Other runs**: the shells of a run carry its id (` + "`cvsplay-run:ID`" + ` in ` + "`ps`" + `), and a container says of which run it is, who started that and from where, and in
+which boot and PID namespace of the host those shells are to be seen. So any controller can tell whether that run is still going on:
+
+| a container of another run, for that run alone or with a provisional name | its run has ended | is going on | cannot be told |
+|---|---|---|---|
+| under this step's name or provisional name | removed | refused: who has it, since when, from where | refused; ` + "`adopt = true`" + ` takes it over |
+| under another name, where this step is ` + "`per_run`" + ` | removed | untouched | left, with a warning |
+
+A run is going on if a shell of it is seen on any host of the fleet: also while a script of a run that was killed has not come to its end. It has ended if none
+is, and the host was restarted since, or shows all its processes in the PID namespace in question. All else cannot be told: other accounts' processes are hidden
+(` + "`hidepid`" + `), or an older version launched the container (under the step's own name that one counts as ended). Before it removes anything the step looks again for
+some seconds. What ` + "`--keep`" + ` left is removed only under its own name. Of two runs that launch under one name at the same moment, one goes on and the other
+gives way.
+
 **profile = "rocm"**: ` + "`network` and `ipc` host, `privileged`; devices `/dev/kfd`, `/dev/dri` and `/dev/infiniband/*`" + `, as far as they exist; capabilities
 SYS_PTRACE, IPC_LOCK, SYS_ADMIN; seccomp and apparmor unconfined; group video; unlimited locked memory. Lists of the step are appended to it,
 single values override it.
 
-The runtime is asked plainly, and through ` + "`sudo -n`" + ` where that is refused, on each host for itself.`,
+The runtime is asked plainly, and through ` + "`sudo -n`" + ` where that is refused, on each host for itself. Podman refuses nobody: it answers every account
+with containers and images of that account's own, so for root's containers log in as root or set ` + "`become = true`" + `. Steps with ` + "`inside`" + ` follow the
+container to the account that this step asked as. Without systemd nothing runs Podman's health checks; ` + "`wait_healthy`" + ` then runs them itself.
+
+` + "`shm_size`" + ` does not count where ` + "`ipc`" + ` is the host's or another container's, which has a size of its own.`,
 	Example: `step "container_ensure" "box" {
   name     = "cvs_rvs"
   image    = "docker.io/rocm/cvs:latest"

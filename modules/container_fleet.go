@@ -180,7 +180,8 @@ func (f *containerFleet) keep() {
 	if f.looksForLife() || f.refusedToTake() {
 		return
 	}
-	absent := f.where(func(h *containerHost) bool { return h.box == nil && !h.launched() })
+	f.failVanished()
+	absent := f.where(func(h *containerHost) bool { return h.box == nil && !h.launched() && h.decision == nil })
 	present := f.where(func(h *containerHost) bool { return h.box != nil && !h.launched() })
 	drifted := having(present, func(h *containerHost) bool { return h.Args.OnDrift == driftRecreate && len(h.drift()) > 0 })
 	staying := having(present, func(h *containerHost) bool { return !slices.Contains(drifted, h) })
@@ -203,6 +204,15 @@ func (f *containerFleet) keep() {
 		return
 	}
 	f.attach(f.hosts)
+}
+
+// failVanished fails the hosts whose container somebody removed while this step worked on it. It is not made anew behind anybody's back.
+func (f *containerFleet) failVanished() {
+	for _, h := range f.known() {
+		if h.box == nil && !h.launched() && (h.outcome(changeStart) != nil || h.outcome(changeUnpause) != nil) {
+			h.decision = engine.Stop{State: engine.Failed, Why: fmt.Sprintf("container %s vanished while it was started: somebody removed it", h.Args.Name)}
+		}
+	}
 }
 
 // refusedToKeep refuses what would leave the fleet in halves, or take what is not ours.

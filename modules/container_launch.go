@@ -272,8 +272,11 @@ func (f *containerFleet) rollBack() {
 	}
 	faulty := f.where(func(h *containerHost) bool { return f.faultOf(h) != "" })
 	for _, h := range faulty {
-		if h.unknown == "" {
+		switch {
+		case h.unknown == "":
 			h.decision = engine.Stop{State: engine.Failed, Why: h.fault() + h.undoFailed()}
+		case h.Reach == engine.Reached && h.launching():
+			h.decision = engine.Stop{State: engine.Failed, Why: fmt.Sprintf("%s\n  and what is there now is not known: %s\n  the next run removes what is left", h.fault(), h.unknown)}
 		}
 	}
 	for _, h := range f.known() {

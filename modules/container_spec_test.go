@@ -31,6 +31,8 @@ func TestContainerFlags(t *testing.T) {
 				"--group-add video --group-add render --ulimit memlock=1:2 --ulimit nofile=9 --network bridge --ipc host --privileged=false"},
 		{"a mapped device, absent and there", func(a *containerArgs) { a.Devices = []string{"/dev/a:/dev/x:r", "/dev/b"} }, map[int][]string{0: {"/dev/a"}},
 			"--device /dev/a:/dev/x:r"},
+		{"the host's /dev/shm has its own size", func(a *containerArgs) { a.IPC, a.ShmSize = "host", "1g" }, nil, "--ipc host"},
+		{"so has another container's", func(a *containerArgs) { a.IPC, a.ShmSize = "container:box", "1g" }, nil, "--ipc container:box"},
 		{"maps in order", func(a *containerArgs) {
 			a.Env, a.Labels = map[string]string{"B": "2 3", "A": "1"}, map[string]string{"z": "", "y": "="}
 		}, nil,
@@ -110,6 +112,25 @@ func TestContainerDrift(t *testing.T) {
 	labelled.Config.Labels = map[string]string{labelSpec: containerSpec{Network: "host"}.hash()}
 	if d := (containerSpec{Network: "host"}).drift(labelled, containerFacts{}); len(d) > 0 {
 		t.Errorf("an equal hash is not the fast path: %v", d)
+	}
+}
+
+// What podman's record of the command says of a flag: up to the container's own command, with and without "=".
+func TestContainerSaid(t *testing.T) {
+	c := containerConfig{
+		Cmd: []string{"tool", "--cap-add", "CHOWN"},
+		CreateCommand: []string{"podman", "run", "-d", "--cap-add", "SYS_PTRACE", "--label=x=--cap-add", "--cap-add=SYS_ADMIN", "-v", "/a:/b", "--volume", "/c:/d:ro", "--init", "image",
+			"tool", "--cap-add", "CHOWN"},
+	}
+	for _, tt := range []struct {
+		flags []string
+		want  string
+	}{
+		{[]string{"--cap-add"}, "SYS_PTRACE SYS_ADMIN"},
+		{[]string{"--volume", "-v"}, "/a:/b /c:/d:ro"},
+		{[]string{"--ipc"}, ""},
+	} {
+		expect(t, strings.Join(tt.flags, " "), strings.Join(c.said(tt.flags...), " "), tt.want)
 	}
 }
 

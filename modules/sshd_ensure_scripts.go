@@ -57,7 +57,11 @@ fi
 n=0
 until listens; do
   n=$((n+1))
-  if [ "$n" -gt 50 ]; then echo "sshd was started, and after 10 s it does not listen" >&2; exit 1; fi
+  if [ "$n" -gt 50 ]; then
+    echo "sshd was started, and after 10 s it does not listen" >&2
+    if command -v timeout >/dev/null; then timeout 2 "$sshd" -D -e -f "$conf" </dev/null; fi # it tells us why, as a daemon it tells the log
+    exit 1
+  fi
   sleep 0.2 2>/dev/null || sleep 1
 done
 read -r type key _ <"$pub"

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/aymanbagabas/go-udiff"
+	"github.com/hashicorp/hcl/v2"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"cvsplay/engine"
@@ -169,7 +170,7 @@ func (f fleet) oneRun(playbook, how string, given []string) string {
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	functions := eval.Functions(eval.FuncContext{Dir: ".", Env: os.LookupEnv})
+	functions := eval.Functions(eval.FuncContext{Dir: filepath.Dir(playbook), Env: os.LookupEnv})
 	var options []eval.Given
 	for _, word := range given {
 		g, err := eval.Option(expandWord(word))
@@ -180,11 +181,11 @@ func (f fleet) oneRun(playbook, how string, given []string) string {
 	}
 	vars, diags := eval.Variables(pb.Variables, options, functions)
 	if diags.HasErrors() {
-		return "  refused before any host is contacted: " + strings.Join(strings.Fields(steady(diags.Errs()[0].Error())), " ") + "\n"
+		return early(diags)
 	}
 	plan, diags := engine.NewPlan(pb, engine.PlanOptions{Modules: modules.All(), Inventory: inv, Vars: vars, Functions: functions, Check: check, RunID: "r1"})
 	if diags.HasErrors() {
-		t.Fatal(diags)
+		return early(diags)
 	}
 	seen := &transcript{plan: plan, kept: &artifacts{files: map[string][]byte{}}}
 	seen.exitCode = plan.Run(t.Context(), engine.RunOptions{
@@ -197,13 +198,20 @@ func (f fleet) oneRun(playbook, how string, given []string) string {
 	return seen.String()
 }
 
-// expandWord puts in what the lab has for download: $PAGE is the address of the page, $SHA256 the checksum of the newest tarball on it.
+// early is the transcript of a run that ends before it begins.
+func early(diags hcl.Diagnostics) string {
+	return "  refused before any host is contacted: " + strings.Join(strings.Fields(steady(diags.Errs()[0].Error())), " ") + "\n"
+}
+
+// expandWord puts in what the lab has for download: $PAGE is the address of the page, $SHA256 the checksum of the newest tarball on it; and what its private
+// registry wants: $REGISTRY, $ACCOUNT, $PASSWORD.
 func expandWord(word string) string {
 	page, _ := lab.Download(lab.RVSDownloads)
 	newest := regexp.MustCompile(`amdrocm7-rvs-1\.4\.21[^"<]*`).FindString(string(page))
 	data, _ := lab.Download(lab.RVSDownloads + newest)
 	sum := sha256.Sum256(data)
-	return strings.NewReplacer("$PAGE", lab.RVSDownloads, "$NEWEST", newest, "$SHA256", hex.EncodeToString(sum[:])).Replace(word)
+	return strings.NewReplacer("$PAGE", lab.RVSDownloads, "$NEWEST", newest, "$SHA256", hex.EncodeToString(sum[:]),
+		"$REGISTRY", lab.PrivateRegistry, "$ACCOUNT", lab.RegistryUser, "$PASSWORD", lab.RegistryPassword).Replace(word)
 }
 
 // target is how a simulated host is reached.
@@ -281,9 +289,9 @@ func (s *transcript) String() string {
 }
 
 // volatile is what differs from time to time: ports of the lab, checksums of what it packs, ids of containers, and places in a playbook.
-var volatile = regexp.MustCompile(`(127\.0\.0\.1:)[0-9]+|\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b|(\.hcl:)[0-9]+,[0-9-]+`)
+var volatile = regexp.MustCompile(`(127\.0\.0\.1:)[0-9]+|\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b|(\.hcl:)[0-9]+,[0-9-]+|(/bin/sh: )[0-9]+`)
 
-func steady(s string) string { return volatile.ReplaceAllString(s, "${1}${2}N") }
+func steady(s string) string { return volatile.ReplaceAllString(s, "${1}${2}${3}N") }
 
 func (s *transcript) step(out *strings.Builder, step string) {
 	type way struct{ key, status, words string }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,12 +20,19 @@ var exampleHosts = map[string]func(u user) func(){
 		l := labBeside(u)
 		u.write("token", "Token-of-the-registry\n")
 		l.everywhere("mkdir -p /etc/cvsplay; umask 077; echo Token-of-the-registry >/etc/cvsplay/registry-token")
+		registry := regexp.MustCompile(`image *= *"(127[^/]*)`).FindStringSubmatch(u.read("inventory.hcl"))[1]
+		u.write("README.md", strings.ReplaceAll(u.read("README.md"), "registry.example.com", registry))
 		return l.withoutContainers
 	},
 	"air-gapped": func(u user) func() {
 		l := labBeside(u)
 		image := regexp.MustCompile(`image *= *"(.*)"`).FindStringSubmatch(u.read("inventory.hcl"))[1]
 		l.everywhere("mkdir -p /srv/images; docker pull -q " + image + "; docker save -o /srv/images/cvs.tar " + image + "; docker rmi " + image)
+		archive, err := base64.StdEncoding.DecodeString(l.ssh(l.hosts[0], "base64 -w 0 /srv/images/cvs.tar"))
+		if err != nil {
+			u.t.Fatal(err)
+		}
+		u.write("cvs.tar", string(archive))
 		return l.withoutContainers
 	},
 }

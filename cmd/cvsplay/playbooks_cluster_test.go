@@ -53,9 +53,10 @@ func standIn(u user, c *remotetest.Cluster) (user, []string) {
 
 // containerStates are all containers of every node: which, since when, of which image.
 func containerStates(c *remotetest.Cluster) map[string]string {
+	const format = "'{{.Name}} {{.Id}} {{.State.Status}} {{.State.StartedAt}} {{.Image}}'"
 	states := map[string]string{}
 	for _, n := range c.Nodes {
-		states[n.Name] = c.Exec(n.Name, "docker ps --all --quiet --no-trunc | xargs -r docker inspect --format '{{.Name}} {{.Id}} {{.State.Status}} {{.State.StartedAt}} {{.Image}}'")
+		states[n.Name] = c.Exec(n.Name, "docker ps --all --quiet --no-trunc | xargs -r docker inspect --format "+format)
 	}
 	return states
 }

@@ -51,45 +51,60 @@ type refusal struct {
 
 // refusals are the rows of the table; the names of the nodes are those of the cluster.
 func refusals(image1 string) []refusal {
-	const every = `docker rm -f box >/dev/null`
+	const gone = `docker rm -f box >/dev/null`
+	const foreign = gone + `; docker run -d --name box --env GREETING=other "$image" >/dev/null`
+	const stopped = "docker stop -t 0 box >/dev/null"
 	all := []string{"node1", "node2", "node3"}
+	refused := map[event.Status][]string{event.Refused: all}
+	launchMissing := []string{"--var", "partial=launch_missing"}
 	return []refusal{{
-		row: "partial: some absent, some not", prepare: map[string]string{"node3": every}, code: 1, ends: map[event.Status][]string{event.Refused: all},
-		says: []string{"container box is on some hosts and not on others", "has it: node[1-2] (running)", "absent: node3", "remove it everywhere and run again", `partial = "launch_missing"`},
-		way:  []string{"--var", "partial=launch_missing"}, changes: []string{"node3"},
+		row: "partial: some absent, some not", prepare: map[string]string{"node3": gone}, code: 1, ends: refused,
+		says: []string{
+			"container box is on some hosts and not on others", "has it: node[1-2] (running)", "absent: node3",
+			"remove it everywhere and run again", `partial = "launch_missing"`,
+		},
+		way: launchMissing, changes: []string{"node3"},
 	}, {
-		row: "partial: absent, stopped and running", prepare: map[string]string{"node3": every, "node2": "docker stop -t 0 box >/dev/null"}, code: 1,
-		ends: map[event.Status][]string{event.Refused: all}, says: []string{"has it: node1 (running)", "has it: node2 (exited)", "absent: node3"},
-		way: []string{"--var", "partial=launch_missing"}, changes: []string{"node2", "node3"},
+		row: "partial: absent, stopped and running", prepare: map[string]string{"node3": gone, "node2": stopped}, code: 1, ends: refused,
+		says: []string{"has it: node1 (running)", "has it: node2 (exited)", "absent: node3"},
+		way:  launchMissing, changes: []string{"node2", "node3"},
 	}, {
 		row: "unknown: the runtime does not answer", code: 1, ends: map[event.Status][]string{event.Refused: {"node1", "node2"}, event.Failed: {"node3"}},
 		around: map[string][]string{"node3": {"mv /run/docker.sock /run/docker.aside", "mv /run/docker.aside /run/docker.sock"}},
-		says: []string{"the state of 1 host is not known, so nothing is launched anywhere", "unknown: node3 (the container runtime does not answer: ", "Is the docker daemon running?",
-			"bring it back; or go on without it"},
+		says: []string{
+			"the state of 1 host is not known, so nothing is launched anywhere", "unknown: node3 (the container runtime does not answer: ",
+			"Is the docker daemon running?", "bring it back; or go on without it",
+		},
 	}, {
-		row: "skewed image", prepare: map[string]string{"node2": every}, limited: []string{"--limit", "node2", "--var", "image=" + image1}, code: 1,
-		ends: map[event.Status][]string{event.Refused: all},
+		row: "skewed image", prepare: map[string]string{"node2": gone}, limited: []string{"--limit", "node2", "--var", "image=" + image1}, code: 1,
+		ends: refused,
 		says: []string{"container box does not run the same image on all hosts", "node2", "node[1,3]", image1, `on_drift = "recreate"`},
 		way:  []string{"--var", "on_drift=recreate"}, changes: []string{"node2"},
 	}, {
-		row: "foreign container, per_run", prepare: map[string]string{"node1": every + "; docker run -d --name box \"$image\" >/dev/null"}, args: []string{"--var", "lifetime=per_run"}, code: 1,
-		ends: map[event.Status][]string{event.Refused: all},
-		says: []string{"container box was not launched by cvsplay on some hosts, and would have to be removed", "not ours: node1 (box ", "running, from ", "adopt = true takes it over"},
-		way:  []string{"--var", "partial=launch_missing"}, forced: map[string]string{"node1": every}, changes: []string{"node1"},
+		row: "foreign container, per_run", prepare: map[string]string{"node1": foreign}, args: []string{"--var", "lifetime=per_run"}, code: 1, ends: refused,
+		says: []string{
+			"container box was not launched by cvsplay on some hosts, and would have to be removed", "not ours: node1 (box ", "running, from ",
+			"adopt = true takes it over",
+		},
+		way: launchMissing, forced: map[string]string{"node1": gone}, changes: []string{"node1"},
 	}, {
-		row: "foreign container, recreated for drift", prepare: map[string]string{"node1": every + "; docker run -d --name box --env GREETING=other \"$image\" >/dev/null"},
-		args: []string{"--var", "on_drift=recreate"}, code: 1, ends: map[event.Status][]string{event.Refused: all},
+		row: "foreign container, recreated for drift", prepare: map[string]string{"node1": foreign}, args: []string{"--var", "on_drift=recreate"}, code: 1,
+		ends: refused,
 		says: []string{"was not launched by cvsplay on some hosts, and would have to be replaced", "not ours: node1", "adopt = true takes it over"},
-		way:  []string{"--var", "partial=launch_missing"}, forced: map[string]string{"node1": every}, changes: []string{"node1"},
+		way:  launchMissing, forced: map[string]string{"node1": gone}, changes: []string{"node1"},
 	}, {
-		row: "drift: warned of", args: []string{"--var", "greeting=goodbye"}, code: 0, ends: map[event.Status][]string{event.OK: all}, says: []string{"GREETING", "hello", "goodbye", "node[1-3]"},
-	}, {
-		row: "drift: failed", args: []string{"--var", "greeting=goodbye", "--var", "on_drift=fail"}, code: 1, ends: map[event.Status][]string{event.Failed: all},
+		row: "drift: warned of", args: []string{"--var", "greeting=goodbye"}, code: 0, ends: map[event.Status][]string{event.OK: all},
 		says: []string{"GREETING", "hello", "goodbye", "node[1-3]"},
 	}, {
-		row: "no_launch: not running everywhere", prepare: map[string]string{"node2": "docker stop -t 0 box >/dev/null"}, args: []string{"--var", "lifetime=no_launch"}, code: 1,
-		ends:    map[event.Status][]string{event.Refused: all},
-		says:    []string{`container box does not run everywhere, and lifetime = "no_launch" never starts it`, "not running: node2 (exited)", "start it there, or use another lifetime"},
+		row: "drift: failed", args: []string{"--var", "greeting=goodbye", "--var", "on_drift=fail"}, code: 1,
+		ends: map[event.Status][]string{event.Failed: all}, says: []string{"GREETING", "hello", "goodbye", "node[1-3]"},
+	}, {
+		row: "no_launch: not running everywhere", prepare: map[string]string{"node2": stopped}, args: []string{"--var", "lifetime=no_launch"}, code: 1,
+		ends: refused,
+		says: []string{
+			`container box does not run everywhere, and lifetime = "no_launch" never starts it`, "not running: node2 (exited)",
+			"start it there, or use another lifetime",
+		},
 		changes: []string{"node2"},
 	}}
 }

@@ -49,7 +49,7 @@ func newLoginRegistry(t *testing.T, c *remotetest.Cluster) loginRegistry {
 	}
 	r := loginRegistry{address: listener.Addr().String(), pulls: &atomic.Int64{}}
 	behind := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: c.Registry})
-	server := &httptest.Server{Listener: listener, Config: &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	handler := func(w http.ResponseWriter, req *http.Request) {
 		if name, password, ok := req.BasicAuth(); !ok || name != registryAccount || password != registrySecret {
 			w.Header().Set("WWW-Authenticate", `Basic realm="cluster"`)
 			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
@@ -60,7 +60,8 @@ func newLoginRegistry(t *testing.T, c *remotetest.Cluster) loginRegistry {
 		}
 		req.Header.Del("Authorization")
 		behind.ServeHTTP(w, req)
-	})}}
+	}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(handler)}}
 	server.TLS, r.certificate = selfSigned(t, ip)
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -85,6 +86,23 @@ func selfSigned(t *testing.T, ip string) (*tls.Config, string) {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12},
 		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
+
+// trustScript makes a node's Docker trust the registry.
+const trustScript = `
+mkdir -p /etc/docker/certs.d/%[1]s /etc/cvsplay
+echo '%[2]s' >/etc/docker/certs.d/%[1]s/ca.crt
+: >/etc/docker/certs.d/mark`
+
+// freshScript takes away what a run before left.
+const freshScript = `
+docker ps -aq | xargs -r docker rm -f >/dev/null
+docker images -q | sort -u | xargs -r docker rmi -f >/dev/null
+rm -f /etc/cvsplay/registry-token`
+
+// tokenScript puts the password, $1 in base64, into the file on a node.
+const tokenScript = `
+echo "$1" | base64 -d >/etc/cvsplay/registry-token
+chmod 0600 /etc/cvsplay/registry-token`
 
 // watchScript writes down which processes have one of the words in their command lines or environments, until its mark is taken away. $1 are the words,
 // one a line, in base64: else it would find itself.
@@ -116,7 +134,7 @@ func TestRegistryLoginLeavesNothingOnCluster(t *testing.T) {
 	u.write("trusted.pem", r.certificate)
 	u.env = append(u.env, "SSL_CERT_FILE="+u.dir+"/trusted.pem", "CVSPLAY_VAR_registry="+r.address, "CVSPLAY_VAR_registry_username="+registryAccount)
 	for _, n := range c.Nodes {
-		c.Exec(n.Name, fmt.Sprintf("mkdir -p /etc/docker/certs.d/%[1]s /etc/cvsplay; echo '%[2]s' >/etc/docker/certs.d/%[1]s/ca.crt; : >/etc/docker/certs.d/mark", r.address, r.certificate))
+		c.Exec(n.Name, fmt.Sprintf(trustScript, r.address, r.certificate))
 	}
 	t.Cleanup(func() {
 		for _, n := range c.Nodes {
@@ -139,9 +157,9 @@ func TestRegistryLoginLeavesNothingOnCluster(t *testing.T) {
 			u.t = t
 			words := base64.StdEncoding.EncodeToString([]byte(registrySecret + "\n" + basic(run.password) + "\n" + watchedWord + "\n"))
 			for _, n := range c.Nodes {
-				c.Exec(n.Name, "docker ps -aq | xargs -r docker rm -f >/dev/null; docker images -q | sort -u | xargs -r docker rmi -f >/dev/null; rm -f /etc/cvsplay/registry-token")
+				c.Exec(n.Name, freshScript)
 				if run.playbook == "on_nodes" {
-					c.Exec(n.Name, "echo "+base64.StdEncoding.EncodeToString([]byte(run.password))+" | base64 -d >/etc/cvsplay/registry-token; chmod 0600 /etc/cvsplay/registry-token")
+					c.Exec(n.Name, "set -- "+base64.StdEncoding.EncodeToString([]byte(run.password))+tokenScript)
 				}
 				c.Exec(n.Name, "set -- "+words+watchScript)
 				c.Exec(n.Name, "sh -c 'sleep 0.3; :' "+watchedWord)

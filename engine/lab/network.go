@@ -23,8 +23,11 @@ type Listener struct {
 	Accept  func(conn net.Conn) // owns the connection; runs in a goroutine of its own
 }
 
-// Listen enters l, or fails with EADDRINUSE.
+// Listen enters l, or fails with EADDRINUSE, or EADDRNOTAVAIL where the address is another host's.
 func (n *Network) Listen(l *Listener) error {
+	if ip := net.ParseIP(l.Address); ip != nil && !ip.IsUnspecified() && !ip.IsLoopback() {
+		return syscall.EADDRNOTAVAIL
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, have := range n.listeners {

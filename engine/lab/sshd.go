@@ -2,10 +2,12 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -269,14 +271,17 @@ func runSSHD(p *Process, argv []string, config *sshdConfig, server *sshServer, r
 		for _, port := range config.ports {
 			for _, address := range config.listen {
 				l := &Listener{Process: p, Address: strings.TrimSuffix(address, ":"+strconv.Itoa(port)), Port: port, Accept: server.serve}
-				bound = p.world.net.Listen(l) == nil || bound
+				err := p.world.net.Listen(l)
+				bound = err == nil || bound
+				if errors.Is(err, syscall.EADDRNOTAVAIL) {
+					fmt.Fprintf(p.Stderr(), "error: Bind to port %d on %s failed: Cannot assign requested address.\r\n", port, address)
+				} else if err != nil {
+					// With -e it tells its standard error; a daemon has none.
+					fmt.Fprintf(p.Stderr(), "error: Bind to port %d on %s failed: Address already in use.\r\n", port, address)
+				}
 			}
 		}
 		if !bound {
-			// With -e it tells its standard error; a daemon has none.
-			for _, port := range config.ports {
-				fmt.Fprintf(p.Stderr(), "error: Bind to port %d on %s failed: Address already in use.\r\n", port, config.listen[0])
-			}
 			fmt.Fprint(p.Stderr(), "fatal: Cannot bind any address.\r\n")
 			return 255
 		}

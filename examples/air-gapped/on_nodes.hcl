@@ -29,5 +29,5 @@ play "on_nodes" {
 
 output "images" {
   description = "What each node runs"
-  value       = { for node, h in play.on_nodes.hosts : node => try(h.step.box.image_id, h.status) }
+  value       = { for node, h in play.on_nodes.hosts : node => coalesce(try(h.step.box.image_id, null), h.status) }
 }

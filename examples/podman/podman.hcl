@@ -51,6 +51,6 @@ output "release" {
   description = "What runs inside on each node, and by which runtime"
   value = { for node, h in play.podman.hosts : node => {
     release = try(trimspace(h.step.read.stdout), h.status)
-    runtime = try(h.step.box.runtime, h.status)
+    runtime = coalesce(try(h.step.box.runtime, null), h.status)
   } }
 }

@@ -45,5 +45,5 @@ play "on_nodes" {
 
 output "digest" {
   description = "What each node runs"
-  value       = { for node, h in play.on_nodes.hosts : node => try(h.step.box.digest, h.status) }
+  value       = { for node, h in play.on_nodes.hosts : node => coalesce(try(h.step.box.digest, null), h.status) }
 }

@@ -54,5 +54,5 @@ play "private" {
 
 output "digest" {
   description = "What each node runs"
-  value       = { for node, h in play.private.hosts : node => try(h.step.box.digest, h.status) }
+  value       = { for node, h in play.private.hosts : node => coalesce(try(h.step.box.digest, null), h.status) }
 }

@@ -36,6 +36,12 @@ func LabFleet(t testing.TB, n int) *Lab {
 	for i := range n {
 		specs = append(specs, lab.HostSpec{Name: fmt.Sprintf("node%d", i+1)})
 	}
+	return LabOf(t, specs...)
+}
+
+// LabOf starts these simulated hosts for the test.
+func LabOf(t testing.TB, specs ...lab.HostSpec) *Lab {
+	t.Helper()
 	l, err := lab.Start(lab.Options{Hosts: specs})
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +94,23 @@ func (f *Lab) Older() string { return f.registry + "/rocm/cvs:6.4.3" }
 // Exec runs a script over SSH, on a connection of its own.
 func (f *Lab) Exec(host, script string) {
 	f.t.Helper()
+	if said, err := f.over(host, "set -e\n"+script); err != nil {
+		f.t.Fatalf("%s: %v\n%s\n%s", host, err, script, said)
+	}
+}
+
+// Say runs a script, and gives all that it says, and the exit code where that is not 0.
+func (f *Lab) Say(host, script string) string {
+	f.t.Helper()
+	said, err := f.over(host, script)
+	if err != nil {
+		said += err.Error() + "\n"
+	}
+	return said
+}
+
+func (f *Lab) over(host, script string) (string, error) {
+	f.t.Helper()
 	h := f.Host(host)
 	signer, err := cryptossh.ParsePrivateKey(f.ClientKey())
 	if err != nil {
@@ -105,9 +128,8 @@ func (f *Lab) Exec(host, script string) {
 		f.t.Fatal(err)
 	}
 	session.Stdin = strings.NewReader(script)
-	if said, err := session.CombinedOutput("/bin/sh -e -s"); err != nil {
-		f.t.Fatalf("%s: %v\n%s\n%s", host, err, script, said)
-	}
+	said, err := session.CombinedOutput("/bin/sh -s")
+	return string(said), err
 }
 
 // Snapshot tells what is on every host.

@@ -21,6 +21,7 @@ import (
 	"cvsplay/engine/eval"
 	"cvsplay/engine/event"
 	"cvsplay/engine/remote"
+	"cvsplay/engine/remote/shell"
 	"cvsplay/engine/remote/ssh"
 	"cvsplay/inventory"
 )
@@ -42,6 +43,11 @@ type Play struct {
 	Vars      map[string]string
 	Mode      Mode
 	See       func(event.Event) // is told each event as it comes, and holds the run up for as long as it takes; may be nil
+	Limit     []string          // --limit: the hosts that it leaves; nil: all
+	Keep      bool              // --keep
+	RunID     string            // "": one of its own
+	By        string            // who runs it, and from where
+	Interrupt <-chan struct{}   // closed: the first Ctrl-C
 	Context   context.Context   //nolint:containedctx // its end kills what runs, as a second Ctrl-C does; nil: the test's
 }
 
@@ -60,8 +66,11 @@ func (p Play) Do(t testing.TB) Played {
 	functions := eval.Functions(eval.FuncContext{Dir: dir, Home: dir, Env: os.LookupEnv})
 	vars, diags := eval.Variables(pb.Variables, p.given(), functions)
 	p.sound(t, diags)
+	if p.RunID == "" {
+		p.RunID = fmt.Sprintf("r%d", time.Now().UnixNano())
+	}
 	plan, diags := engine.NewPlan(pb, engine.PlanOptions{
-		Modules: p.Modules, Inventory: inv, Vars: vars, Functions: functions, Check: p.Mode == Check, RunID: fmt.Sprintf("r%d", time.Now().UnixNano()), Dir: dir, InvDir: filepath.Dir(p.Inventory),
+		Modules: p.Modules, Inventory: inv, Vars: vars, Functions: functions, Check: p.Mode == Check, RunID: p.RunID, Dir: dir, InvDir: filepath.Dir(p.Inventory),
 	})
 	p.sound(t, diags)
 	return p.carryOut(t, plan, inv)
@@ -89,7 +98,7 @@ func (p Play) sound(t testing.TB, diags hcl.Diagnostics) {
 
 func (p Play) carryOut(t testing.TB, plan *engine.Plan, inv *inventory.Inventory) Played {
 	t.Helper()
-	pool := ssh.NewPool(ssh.Options{})
+	pool := ssh.NewPool(ssh.Options{Shell: shell.Options{Run: p.RunID}})
 	defer func() {
 		if err := pool.Close(); err != nil {
 			t.Error(err)
@@ -112,7 +121,8 @@ func (p Play) carryOut(t testing.TB, plan *engine.Plan, inv *inventory.Inventory
 	var uploaded atomic.Int64
 	seen.ExitCode = plan.Run(ctx, engine.RunOptions{
 		Sinks: []event.Sink{seen}, Registry: &engine.Registry{Transport: inv.Registry}, Redactor: &eval.Redactor{}, Files: &config.Files{},
-		Check: p.Mode == Check, Diff: true, Now: time.Now,
+		Check: p.Mode == Check, Diff: true, Now: time.Now, By: p.By, Keep: p.Keep, Interrupt: p.Interrupt,
+		Hosts: p.Limit, Limited: p.Limit != nil, Limit: strings.Join(p.Limit, ","),
 		Dial: func(ctx context.Context, h *inventory.Host) (remote.Conn, error) {
 			conn, err := dialers[h.Name].Dial(ctx)
 			return counted{conn, &uploaded}, err

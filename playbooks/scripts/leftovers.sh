@@ -16,7 +16,7 @@ for runtime in docker podman; do
     echo "$runtime does not answer: $said" >&2
     exit 1
   fi
-  $sudo "$runtime" ps --all --filter label=cvsplay.owner=cvsplay --format 'container {{.Names}}, {{.State}}, from {{.Image}}' || exit
+  $sudo "$runtime" ps --all --filter label=cvsplay.owner=cvsplay --format 'container {{.Names}}, from {{.Image}}' || exit
   if $sudo "$runtime" image inspect "$1" >/dev/null 2>&1; then echo "image $1"; fi
 done
 

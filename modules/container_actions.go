@@ -77,7 +77,7 @@ until said=$(ctr run -d --pull=never --label "` + labelBoot + `=$life_boot" --la
 		;;
 	esac
 	if [ "$again" = no ] || [ "$tries" -ge 60 ]; then
-		printf '%s\n' "$said" >&2
+		printf '%s\n' "$said" | grep -v '^[0-9a-f]*$' >&2
 		[ -z "$other" ] || printf 'another run has taken the name meanwhile: %s\n' "$other" >&2
 		exit "$rc"
 	fi

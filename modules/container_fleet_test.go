@@ -306,6 +306,36 @@ n2: done [warn: wait_healthy: the image of container box has no health check]`},
 	}
 }
 
+// More hosts than anybody's worker pool: all are launched, and where one cannot be the message is as short as for two.
+func TestContainersOnHundredsOfHosts(t *testing.T) {
+	const count = 400
+	fleet := func(odd string) (hosts []*simHost) {
+		args := simArgs(lifetimeIs(persistent))
+		for i := range count {
+			spec := "absent"
+			if i == 250 && odd != "" {
+				spec = odd
+			}
+			hosts = append(hosts, newSim(t, fmt.Sprintf("n%03d", i+1), spec, args))
+		}
+		return hosts
+	}
+	expect(t, "all", play(t, fleet("")), "n[001-400]: act: launch container, (name container)\nn[001-400]: act: name container\nn[001-400]: done\n")
+	expect(t, "one unknown", play(t, fleet("unknown")), `n[001-250,252-400]: refused: container box: the state of 1 host is not known, so nothing is launched anywhere
+  unknown: n251 (no route to host)
+  bring it back; or go on without it: a play before this one in which it fails, or --limit
+n251: (unknown)
+`)
+	expect(t, "one fails", play(t, fleet("absent fails=launch+container")), `n[001-400]: act: launch container, (name container)
+n[001-250,252-400]: act: roll back
+n251: act: roll back failed container
+n[001-250,252-400]: refused: container box: the launch was called off, and what it had launched was removed, because it failed on 1 host
+  failed: n251 (launch container: exit code 7)
+n251: failed: launch container: exit code 7
+    it broke
+`)
+}
+
 func lifetimeIs(l string) func(*containerArgs) {
 	return func(a *containerArgs) { a.Lifetime = l }
 }

@@ -69,7 +69,7 @@ func noSSHD(port string) string {
 pid=$(cat /run/cvsplay-sshd-` + port + `.pid 2>/dev/null || :)
 [ -z "$pid" ] || kill "$pid" 2>/dev/null || :
 rm -rf /etc/ssh/cvsplay /run/cvsplay-sshd-` + port + `.pid /run/cvsplay-sshd-` + port + `.loaded
-rm -f /root/.ssh/id_ed25519 /root/.ssh/id_ed25519.pub /root/.ssh/known_hosts
+rm -f /root/.ssh/id_ed25519 /root/.ssh/id_ed25519.pub /root/.ssh/known_hosts2
 `
 }
 

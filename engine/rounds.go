@@ -132,7 +132,7 @@ func describe(qs []Question, i int) string {
 	}
 	switch q := qs[i].(type) {
 	case Shell:
-		return firstLine(q.Text)
+		return strings.TrimPrefix(firstLine(q.Text), "# ")
 	case Path:
 		return "what is at " + q.Path
 	case Manifest:

@@ -24,6 +24,8 @@ type Runtime struct {
 	// PullAs is sh that logs in and pulls: $1 is the image, $2 the registry, $3 the account, $dir a folder for the credentials that only this account
 	// can read and that is removed afterwards. The password is on standard input. It calls the runtime's command as "ctr".
 	PullAs string
+	// Unqualified is what its "load" puts before the name of an image that an archive names without a registry. "": it takes it for Docker Hub's.
+	Unqualified string
 	// BeforeRemove is sh that is run before "rm -f" on the containers "$@", where that would give them time to end. "": it ends them at once.
 	BeforeRemove string
 	// CheckHealth is sh that runs the health check of container $1 once. "": its engine does, from time to time.
@@ -132,6 +134,27 @@ ctr() {
 	$ctr_sudo "$ctr_name" "$@"
 }
 `
+
+// RuntimeLoad is POSIX sh that defines, over RuntimePrelude's, ctr_load FILE NAME SHORT: it loads an archive, and prints what the runtime says. SHORT is the
+// image's NAME without Docker Hub's, as archives have it; "" where it is another registry's. Where it was loaded as something else, it is tagged.
+func RuntimeLoad(runtime string) string {
+	return `ctr_load() {
+	ctr_unqualified=
+` + runtimeCases(runtime, func(r Runtime) string {
+		if r.Unqualified == "" {
+			return ""
+		}
+		return "ctr_unqualified=" + Quote(r.Unqualified)
+	}) + `	ctr_loaded=$(ctr load -i "$1" </dev/null) || return
+	printf '%s\n' "$ctr_loaded"
+	[ -n "$ctr_unqualified" ] && [ -n "$3" ] || return 0
+	case "$ctr_loaded," in
+	*"$ctr_unqualified$3,"* | *"$ctr_unqualified$3
+"*) ctr tag "$ctr_unqualified$3" "$2" </dev/null ;;
+	esac
+}
+`
+}
 
 // RuntimeRemove is POSIX sh that defines, over RuntimePrelude's, ctr_remove ID…: it removes containers with all they run and their anonymous volumes.
 func RuntimeRemove(runtime string) string {

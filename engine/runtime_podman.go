@@ -9,6 +9,7 @@ func init() {
 		PullAs: `
 		ctr login --authfile "$dir/auth.json" -u "$3" --password-stdin "$2" >/dev/null &&
 			ctr pull -q --authfile "$dir/auth.json" "$1" </dev/null`,
+		Unqualified: "localhost/",
 		// Its "rm -f" waits ten seconds for a process that does not heed TERM. "rm" has a flag for that only since version 4.
 		BeforeRemove: `ctr stop -t 0 "$@" >/dev/null 2>&1 </dev/null`,
 		// It has no daemon: timers of systemd run the checks, and where there is no systemd nothing does.

@@ -87,8 +87,11 @@ done
 printf '%s\n' "$said"
 `
 
-func loadImage(runtime, tar string, limit time.Duration) engine.Shell {
-	return engine.Shell{Text: engine.RuntimePrelude(runtime) + "ctr load -i \"$1\" </dev/null\n", Args: []string{tar}, Limit: limit}
+func loadImage(runtime, tar string, ref reference, limit time.Duration) engine.Shell {
+	return engine.Shell{
+		Text: engine.RuntimePrelude(runtime) + engine.RuntimeLoad(runtime) + "ctr_load \"$1\" \"$2\" \"$3\"\n",
+		Args: []string{tar, ref.Tagged(), ref.unqualified()}, Limit: limit,
+	}
 }
 
 // pullImage pulls by the first name and gives the image the second one, if any.

@@ -51,6 +51,9 @@ func newRealEngine(t *testing.T, runtime string) *realEngine {
 	t.Helper()
 	remotetest.Need(t, runtime)
 	remotetest.Need(t, "busybox")
+	if runtime == engine.DockerRuntime { // podman has folders of its own for each test
+		remotetest.Alone(t, runtime)
+	}
 	e := &realEngine{
 		containerBench: containerBench{t: t, run: "run-1", past: map[string][]engine.Outcome{}},
 		runtime:        runtime, prefix: fmt.Sprintf("cvsplaytest%d", time.Now().UnixNano()),

@@ -171,7 +171,7 @@ func (h *containerHost) bringImage() engine.Change {
 	}
 	if h.Args.ImageTar != "" {
 		return engine.Change{What: changeLoad, Have: have, Want: h.ref.short(), Again: true,
-			Do: []engine.Action{loadImage(h.Args.Runtime, h.Args.ImageTar, h.Args.StartTimeout)}}
+			Do: []engine.Action{loadImage(h.Args.Runtime, h.Args.ImageTar, h.ref, h.Args.StartTimeout)}}
 	}
 	return engine.Change{What: changePull, Have: have, Want: h.ref.short(), Again: true, Do: []engine.Action{h.Args.pullImage(h.ref)}}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -190,16 +191,23 @@ func (s *scenario) fault(host string, words []string) {
 		case "path":
 			f.Path = v
 		case "code":
-			fmt.Sscan(v, &f.Code)
+			f.Code = number(s.t, v)
 		case "times":
-			fmt.Sscan(v, &f.Times)
-		case "delay":
-			f.Delay, _ = time.ParseDuration(v)
+			f.Times = number(s.t, v)
 		default:
 			s.t.Fatalf("no such word of a fault: %s", w)
 		}
 	}
 	s.faults(host, f)
+}
+
+func number(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // play carries a playbook out once, and gives what is seen of it: how each step ended, with its changes, what was warned of, and what was paid at the end.

@@ -249,7 +249,7 @@ func (h *imageHost) bring() engine.Decision {
 	case a.ImageTar != "" && h.image == nil && h.did(changeLoad):
 		return failedStop("%s was loaded, but it does not hold %s", a.ImageTar, h.ref)
 	case a.ImageTar != "" && h.image == nil:
-		c.What, c.Do = changeLoad, []engine.Action{loadImage(a.Runtime, a.ImageTar, 0)}
+		c.What, c.Do = changeLoad, []engine.Action{loadImage(a.Runtime, a.ImageTar, h.ref, 0)}
 	case h.image == nil && h.did(changePull):
 		return failedStop("%s was pulled, and is not there", h.ref)
 	case h.image == nil && a.Pull == pullNever && a.ImageTar == "":

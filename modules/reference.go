@@ -106,6 +106,14 @@ func rememberPull(r reference, results engine.Values) map[string]string {
 	return map[string]string{pulledKey(r): digest}
 }
 
+// unqualified is NAME:TAG as "docker save" writes it of an image of Docker Hub, which it leaves out; "" for those of other registries.
+func (r reference) unqualified() string {
+	if r.Domain != dockerDomain || r.Tag == "" {
+		return ""
+	}
+	return strings.TrimPrefix(r.Path, dockerNamespace) + ":" + r.Tag
+}
+
 // Pinned is NAME@DIGEST; "" where there is no digest.
 func (r reference) Pinned() string {
 	if r.Digest == "" {

@@ -137,7 +137,7 @@ variable "ring" {
 variable "fan_out" {
   type        = number
   description = "How many connections each node has under way at a time."
-  default     = 16
+  default     = 4
 
   validation {
     condition     = var.fan_out >= 1 && floor(var.fan_out) == var.fan_out
@@ -148,7 +148,7 @@ variable "fan_out" {
 variable "connect_timeout" {
   type        = number
   description = "Seconds that a node waits for a connection."
-  default     = 5
+  default     = 10
 
   validation {
     condition     = var.connect_timeout >= 1 && floor(var.connect_timeout) == var.connect_timeout

@@ -11,13 +11,14 @@ import (
 const inChild = "CVSPLAY_TEST_HUNDREDS"
 
 // Three hundred nodes of two architectures, one of them in each bad state there is: each ends as the rules of its own state say, whoever does not
-// depend on it is well, and all that is said is folded. The test program is built anew for it: the race detector would make the simulation
+// depend on it is well, and all that is said is folded. And as many in a ring. The test program is built anew for it: the race detector would make the simulation
 // many times slower.
 func TestHundreds(t *testing.T) {
 	t.Parallel()
-	const archive = "testdata/hundreds.txtar"
 	if os.Getenv(inChild) != "" {
-		hold(t, archive, "rvs")
+		for _, playbook := range []string{"rvs", "cluster_up"} {
+			t.Run(playbook, func(t *testing.T) { hold(t, filepath.Join("testdata", "hundreds", playbook+".txtar"), playbook) })
+		}
 		return
 	}
 	program := filepath.Join(t.TempDir(), "playbooks.test")

@@ -91,23 +91,10 @@ func (c *Cluster) Snapshot() Snapshot {
 	return taken
 }
 
-// lock waits until no other test uses the cluster. The lock ends with the test, or with its process.
+// lock waits until no other test uses the cluster.
 func (c *Cluster) lock() {
 	c.t.Helper()
-	file, err := os.OpenFile(filepath.Join(c.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.t.Cleanup(func() { _ = file.Close() })
-	for {
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		c.t.Fatalf("lock %s: %v", file.Name(), err)
-	}
+	lockFile(c.t, filepath.Join(c.dir, "lock"))
 }
 
 const resetScript = `

@@ -11,8 +11,8 @@ import (
 const inChild = "CVSPLAY_TEST_HUNDREDS"
 
 // Three hundred nodes of two architectures, one of them in each bad state there is: each ends as the rules of its own state say, whoever does not
-// depend on it is well, and all that is said is folded. And as many in a ring. The test program is built anew for it: the race detector would make the simulation
-// many times slower.
+// depend on it is well, and all that is said is folded. And as many that try each other in a ring. The test program is built anew for it: the race
+// detector would make the simulation many times slower.
 func TestHundreds(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(inChild) != "" {

@@ -183,7 +183,9 @@ func (f fleet) oneRun(playbook, how string, given []string) string {
 	if diags.HasErrors() {
 		return early(diags)
 	}
-	plan, diags := engine.NewPlan(pb, engine.PlanOptions{Modules: modules.All(), Inventory: inv, Vars: vars, Functions: functions, Check: check, RunID: "r1"})
+	plan, diags := engine.NewPlan(pb, engine.PlanOptions{
+		Modules: modules.All(), Inventory: inv, Vars: vars, Functions: functions, Check: check, RunID: "r1",
+	})
 	if diags.HasErrors() {
 		return early(diags)
 	}

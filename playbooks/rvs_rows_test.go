@@ -24,24 +24,24 @@ var rvsRows = []struct{ rule, archive, seen string }{
 	{"else in /opt/rocm", "rvs/rocm_path", "rocm          ok gpu001: /opt/rocm\n"},
 	{"installed is program and gst_single.conf, for each host", "rvs/installed", "install       ok gpu001\n"},
 	{"and is not: the program is missing, or the configuration", "rvs/installed", "install       changed gpu[002-003,005]"},
-	{"a package that fails is named", "rvs/install_fails", "install       failed gpu002: the script ended with 100 apt-get install rocblas rocm-smi-lib ended with 100"},
+	{"a package that fails is named", "rvs/install_fails", "install       failed gpu002: the script ended with 100 apt-get install rocblas rocm-smi-lib"},
 	{"the packages, each for at most 600 s", "scripts/install_rvs", "600 s: apt-get -q -y -o DPkg::Lock::Timeout=300 install rocm-validation-suite"},
 	{"afterwards rvs --version has to run", "rvs/installed", "suite         failed gpu005: the script ended with 1 Segmentation fault"},
 	{"and no library may be missing, though ldd ends with 0", "rvs/missing_library", "suite         failed gpu002: the script ended with 1 libpci.so.3 => not found"},
-	{"otherwise the newest tarball of a page", "rvs/tarball", "tarball       changed gpu002: https://repo.lab.example.com/rocm/rvs/tarball/amdrocm7-rvs-1.4.21-Linux.tar.gz"},
+	{"otherwise the newest tarball of a page", "rvs/tarball", "tarball       changed gpu002: https://repo.lab.example.com/rocm/rvs/tarball/amdrocm7-rvs-1.4.21-"},
 	{"or that of an address", "rvs/tarball_address", "tarball       changed"},
-	{"with the right checksum only", "rvs/tarball", "tarball       failed gpu002: the script ended with 1 https://repo.lab.example.com/rocm/rvs/tarball/amdrocm7-rvs-1.4.21-Linux.tar.gz has the checksum N, and not N"},
+	{"with the right checksum only", "rvs/tarball", "-1.4.21-Linux.tar.gz has the checksum N, and not N"},
 	{"into /opt/rocm/extras-7, run with its libraries", "rvs/missing_library", "suite         ok gpu002: /opt/rocm/extras-7"},
 	{"the version is read on each node, also within words", "rvs/version_order", "version       ok gpu001: ROCm Validation Suite (version 1.10.0.70200-43)"},
 	{"the lowest of the fleet decides", "rvs/old_version", "rvs_skipped level there are no levels before RVS 1.3.0, which a node has: each test by itself"},
 	{"in the order of versions", "rvs/version_order", "test[level]   ok gpu[001-002]"},
-	{"one that cannot be read fails that host", "rvs/unreadable_version", "version_known failed gpu003: /opt/rocm/bin/rvs --version prints no version"},
+	{"one that cannot be read fails that host", "rvs/unreadable_version", "version_known failed gpu003: /opt/rocm/bin/rvs --version prints"},
 	{"and is not 0.0.0: the others run their level", "rvs/unreadable_version", "test[level]   ok gpu[001-002]"},
-	{"the level is 4", "rvs/container", "rvs_skipped babel_stream,gst_single,iet_stress,mem,pbqt_single,pebb_single,peqt_single level 4 stands for it"},
-	{"another one is run alone too", "rvs/levels", "rvs_skipped babel_stream,gst_single,iet_stress,mem,pbqt_single,pebb_single,peqt_single level 1 stands for it"},
+	{"the level is 4", "rvs/container", "pebb_single,peqt_single level 4 stands for it"},
+	{"another one is run alone too", "rvs/levels", "pebb_single,peqt_single level 1 stands for it"},
 	{"level 0 is each test by itself", "rvs/levels", "rvs_skipped level rvs_level is 0: each test by itself"},
 	{"other levels are refused", "rvs/levels", "Invalid value of var.rvs_level; RVS has the levels 1 to 5; 0 runs each test by itself."},
-	{"a test that is not run is skipped, with the reason", "rvs/container", "rvs gpu[001-002] babel_stream,gst_single,iet_stress,mem,pbqt_single,pebb_single,peqt_single skipped; level pass"},
+	{"a test that is not run is skipped, with the reason", "rvs/container", "pbqt_single,pebb_single,peqt_single skipped; level pass"},
 	{"the configuration of the GPU's model, for each host", "rvs/models", "conf          ok gpu003: /opt/rocm/share/rocm-validation-suite/conf/MI325X"},
 	{"without blanks", "rvs/models", "conf          ok gpu004: /opt/rocm/share/rocm-validation-suite/conf/MI350X"},
 	{"else that of all", "rvs/models", "conf          ok gpu002: /opt/rocm/share/rocm-validation-suite/conf\n"},
@@ -51,16 +51,16 @@ var rvsRows = []struct{ rule, archive, seen string }{
 	{"a test without output has not passed", "rvs/failing_tests", "test[iet_stress] failed (ignored) gpu003: no output line matches ok_regex \\S"},
 	{"nor has a level", "rvs/failing_level", "passed        failed gpu003: level: there is no output"},
 	{"missing packages fail a level", "rvs/failing_level", "passed        failed gpu005: level: Missing packages : 3"},
-	{"a test that is not to be judged is neither", "rvs/lost_connection", "rvs gpu002 babel_stream,gst_single,iet_stress,mem,pbqt_single,pebb_single,peqt_single skipped; level unknown"},
-	{"the verdict is a table of node and test", "rvs/failing_tests", "rvs gpu003 babel_stream,gst_single,pbqt_single,pebb_single,peqt_single pass; iet_stress,mem fail; level skipped"},
-	{"with the time of each", "rvs/failing_tests", "rvs_seconds gpu[001-005] babel_stream,gst_single,iet_stress,mem,pbqt_single,pebb_single,peqt_single N"},
+	{"a test that is not to be judged is neither", "rvs/lost_connection", "pbqt_single,pebb_single,peqt_single skipped; level unknown"},
+	{"the verdict is a table of node and test", "rvs/failing_tests", "pbqt_single,pebb_single,peqt_single pass; iet_stress,mem fail; level skipped"},
+	{"with the time of each", "rvs/failing_tests", "rvs_seconds gpu[001-005] babel_stream,gst_single,iet_stress,mem,"},
 	{"and the first failing line of each", "rvs/failing_tests", "passed        failed gpu004: pebb_single: RVS-ERROR [PEBB] cannot load the module"},
 	{"all failures of a node are collected", "rvs/failing_tests", "passed        failed gpu003: iet_stress: there is no output mem: rvs ended with 134"},
 	{"one failing test does not hide the next", "rvs/failing_tests", "test[peqt_single] failed (ignored) gpu002: an output line matches fail_regex"},
 	{"the whole output is an artifact", "rvs/failing_tests", "artifact rvs/mem.log of gpu[001-005]"},
 	{"in check mode the tests to come are known", "rvs/container", "test[level]   skipped gpu[001-002]: not run in check mode"},
 	{"on bare metal", "rvs/baremetal", "box           skipped gpu[001-002]: when is false"},
-	{"peqt and levels as root", "rvs/baremetal", "test[babel_stream,gst_single,iet_stress,mem,pbqt_single,pebb_single,peqt_single] ok gpu[001-002]"},
+	{"peqt and levels as root", "rvs/baremetal", "pbqt_single,pebb_single,peqt_single] ok gpu[001-002]"},
 }
 
 func TestRVSRows(t *testing.T) {
@@ -208,7 +208,8 @@ func blocks(t *testing.T, playbook string) map[string]string {
 		t.Fatal(err)
 	}
 	all := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?ms)^(variable "\w+") \{\n.*?^\}\n|^  ((?:step "\w+"|check) "\w+") \{\n.*?^  \}\n`).FindAllStringSubmatch(string(text), -1) {
+	block := regexp.MustCompile(`(?ms)^(variable "\w+") \{\n.*?^\}\n|^  ((?:step "\w+"|check) "\w+") \{\n.*?^  \}\n`)
+	for _, m := range block.FindAllStringSubmatch(string(text), -1) {
 		all[m[1]+m[2]] = m[0]
 	}
 	return all

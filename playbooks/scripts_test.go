@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -48,7 +49,10 @@ func inShell(t *testing.T, shell string, a *txtar.Archive) string {
 	}
 	for _, f := range a.Files {
 		if strings.HasPrefix(f.Name, "bin/") {
-			if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o700); err != nil { //nolint:gosec // a command of this test alone
+			syscall.ForkLock.RLock() // a process that is started meanwhile would hold the file open, and it could not be run
+			err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o700)
+			syscall.ForkLock.RUnlock()
+			if err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -32,6 +32,7 @@ type runFlags struct {
 	jsonFile string
 	detailed bool
 	keep     bool
+	noFuse   bool
 	hostKeys string
 	verbose  int
 }
@@ -51,6 +52,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.addRun(cmd)
 	cmd.Flags().BoolVar(&f.check, "check", false, "dry run: say what would change, and change nothing")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave per_run containers where they are at the end")
+	cmd.Flags().BoolVar(&f.noFuse, "no-fuse", false, "send every change by itself, for debugging: none travels ahead of its step")
 	return cmd
 }
 
@@ -155,7 +157,7 @@ func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string
 	changes := &changeWatch{}
 	code := l.plan.Run(ctx, engine.RunOptions{
 		Sinks: append(eventSinks(sinks), changes), Dial: board.dial, Registry: &engine.Registry{Transport: l.inv.Registry}, Memory: a.memory(), Redactor: guard,
-		Files: l.files, Version: version, By: operator(), Check: f.check, Diff: f.diff, Keep: f.keep, Parallel: f.parallel,
+		Files: l.files, Version: version, By: operator(), Check: f.check, Diff: f.diff, Keep: f.keep, NoFuse: f.noFuse, Parallel: f.parallel,
 		Limit: f.limit, Hosts: hosts, Limited: f.limit != "", Tags: f.tags, Interrupt: interrupt, Now: time.Now, Artifact: a.artifacts(l.runID),
 	})
 	if code == 0 && f.detailed && changes.any {

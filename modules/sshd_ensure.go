@@ -39,9 +39,13 @@ started again, the next run starts it.
 **Refused**: something else listens on the port (it is named as far as the host, or the container, can see it).
 
 **` + "`cluster_key`" + `**: every node makes a client key of its own (` + "`/root/.ssh/id_ed25519`" + `) where it has none; no private key travels. The public keys go into the authorized
-keys of every node, and with ` + "`known_hosts`" + ` the host keys into marked lines of ` + "`/root/.ssh/known_hosts`" + `, so that ` + "`ssh -p PORT root@NODE`" + ` works from every node to every other
-with strict checking. Other lines of that file, and ` + "`/root/.ssh/authorized_keys`" + `, are left alone; the latter counts too. Entries of hosts that cannot be asked stay. Under
-` + "`--limit`" + ` a change of keys is refused, since the hosts left out would not learn of it.
+keys of every node, and with ` + "`known_hosts`" + ` the host keys into marked lines of ` + "`/root/.ssh/known_hosts2`" + `, which OpenSSH reads beside ` + "`known_hosts`" + `, so that
+` + "`ssh -p PORT root@NODE`" + ` works from every node to every other with strict checking. Where ` + "`UserKnownHostsFile`" + ` in the configuration of root's ssh leaves that file out, a
+warning says so; programs that are not OpenSSH may not read it. Other lines there, ` + "`known_hosts`" + ` and ` + "`/root/.ssh/authorized_keys`" + ` are left alone (but for marked lines that
+an earlier version put into ` + "`known_hosts`" + `: they move); the last counts too. Entries of hosts that cannot be asked stay. Under ` + "`--limit`" + ` a change of keys is
+refused, since the hosts left out would not learn of it.
+
+**Failed**: the daemon does not listen ten seconds after it was started, whatever its exit code; no sshd is installed and ` + "`package`" + ` is not set.
 
 Keys in ` + "`authorized_keys`" + ` may log in as any account; as root only with ` + "`permit_root = \"prohibit-password\"`" + `. Nobody logs in with a password.`,
 	Example: `step "sshd_ensure" "mpi" {

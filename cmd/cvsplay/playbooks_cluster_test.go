@@ -159,3 +159,38 @@ func namesPairs(t *testing.T, u user, c *remotetest.Cluster, args []string) {
 		}
 	}
 }
+
+// On the nodes themselves, as a user with sudo: teardown stops the sshd that was started for jobs and not the node's own, and the next run starts it with the
+// same keys.
+func TestBareMetalOnCluster(t *testing.T) {
+	c := remotetest.UseCluster(t)
+	u := newUser(t)
+	do := func(playbook string) map[string]event.Event {
+		t.Helper()
+		return ends(u.succeeds("run", repository(t, "playbooks/"+playbook+".hcl"), "-i", c.AsAmd, "--var", "target=baremetal", "--output", "json").events(t))
+	}
+	t.Cleanup(func() {
+		for _, n := range c.Nodes {
+			c.Exec(n.Name, "rm -rf /etc/ssh/cvsplay /root/.ssh/id_ed25519 /root/.ssh/id_ed25519.pub /root/.ssh/known_hosts2")
+		}
+	})
+	const sshds = "ps -e -o args | grep -c '^sshd: .*[l]istener' || :"
+	for i, step := range []struct {
+		playbook string
+		changed  int
+		sshds    string
+	}{{"cluster_up", 1, "2"}, {"cluster_up", 0, "2"}, {"teardown", 1, "1"}, {"teardown", 0, "1"}, {"cluster_up", 1, "2"}, {"teardown", 1, "1"}} {
+		got := do(step.playbook)
+		if changed := those(got, event.Changed); len(changed) != step.changed*len(c.Nodes) {
+			t.Errorf("%d: %s changes %s", i, step.playbook, changed)
+		}
+		for _, n := range c.Nodes {
+			if running := strings.TrimSpace(c.Exec(n.Name, sshds)); running != step.sshds {
+				t.Errorf("%d: after %s %s runs %s sshds, want %s", i, step.playbook, n.Name, running, step.sshds)
+			}
+			if changes := got[n.Name+" mpi"].Changes; i == 4 && (len(changes) != 1 || changes[0].What != "start sshd") {
+				t.Errorf("%s started anew changes %v", n.Name, changes)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package modules_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -319,6 +320,26 @@ func TestExecTimeoutInsideLeavesNothing(t *testing.T) {
 			t.Run(who.name, func(t *testing.T) { inside(t, who.inventory, c.Registry+"/rocm/cvs:latest", who.runtime) })
 		}
 	})
+}
+
+// A run that a person kills leaves nothing inside of a container either.
+func TestExecKilledInsideLeavesNothing(t *testing.T) {
+	fleet := modtest.LabFleet(t, 1)
+	box := fmt.Sprintf("step \"container_ensure\" \"box\" {\n  name = \"exec_killed\"\n  image = %q\n  lifetime = \"persistent\"\n}\n", fleet.Image())
+	ctx, kill := context.WithCancel(t.Context())
+	text := "play \"p\" {\n  hosts = group.all\n" + box + execStep("it", fmt.Sprintf("inside = step.box\nscript = %q", spawning)) + "}\n"
+	done := modtest.Play{Modules: modules.All(), Inventory: fleet.Inventory(), Text: text, Mode: modtest.Run, Context: ctx, See: func(e event.Event) {
+		if e.Kind == event.Out && e.Line == "begun" {
+			kill()
+		}
+	}}.Do(t)
+	if got := outcome(done.Ends("it")["node1"]); got != "cancelled: stopped while it ran: run script" {
+		t.Errorf("%s\n%s", got, done)
+	}
+	left := perform(t, fleet.Inventory(), box+execStep("left", fmt.Sprintf("inside = step.box\nread_only = true\nscript = %q", counting)), modtest.Run)
+	if got := outcome(left.Ends("left")["node1"], "stdout"); got != `ok; stdout ""` {
+		t.Errorf("left: %s", got)
+	}
 }
 
 // What the account may not end is named.

@@ -64,8 +64,8 @@ connection. A script with neither a guard nor ` + "`changed_when`" + ` is ` + "`
 least one line (write alternatives as one pattern, ` + "`a|b`" + `). Lines are those of both streams, as bytes, without their line end (LF or CRLF); all
 of them are searched while they come, whatever ` + "`max_output`" + ` keeps and however long they are.
 
-**Output**: ` + "`stdout` and `stderr`" + ` keep the first ` + "`max_output`" + ` bytes each; of the rest the run keeps count and hash. ` + "`artifact`" + ` keeps all of it, both streams
-in one file, also that of a ` + "`read_only`" + ` script in check mode, since it ran there. Where the script ran again, the file is of the last time.
+**Output**: ` + "`stdout` and `stderr`" + ` keep the first ` + "`max_output`" + ` bytes each; where there was more, a warning has the count and the hash of all. ` + "`artifact`" + ` keeps all of it, both
+streams in one file, also that of a ` + "`read_only`" + ` script in check mode, since it ran there. Where the script ran again, the file is of the last time.
 
 When the time limit (` + "`timeout`" + `) ends, the whole process tree gets TERM and five seconds later KILL, on the host and inside a container; what survives
 is listed, and the output so far is kept. A process that has both left the tree and emptied its environment is not found. A script whose

@@ -128,9 +128,23 @@ func (a execArgs) judge(ans engine.Answer, v *verdict) engine.Decision {
 		why = fmt.Sprintf("did not converge: %s ended with %d, and still %s", a.noun(), ans.Code, v.have())
 	}
 	if why != "" {
-		return engine.Stop{State: engine.Failed, Why: why, Results: results}
+		return engine.Stop{State: engine.Failed, Why: why, Results: results, Warn: a.notKept(ans)}
 	}
-	return engine.Done{Results: results}
+	return engine.Done{Results: results, Warn: a.notKept(ans)}
+}
+
+// notKept tells of output that is nowhere: how much there was, and its hash, by which it is known again.
+func (a execArgs) notKept(ans engine.Answer) []string {
+	var out []string
+	for _, s := range []struct {
+		name string
+		out  engine.Output
+	}{{"standard output", ans.Stdout}, {"standard error", ans.Stderr}} {
+		if a.Artifact == "" && s.out.Size > a.maxOutput() {
+			out = append(out, fmt.Sprintf("it wrote %d bytes to %s, of which the first %d are kept; artifact keeps all (sha256 %s)", s.out.Size, s.name, a.maxOutput(), s.out.SHA256))
+		}
+	}
+	return out
 }
 
 func (a execArgs) noun() string {
@@ -178,7 +192,7 @@ func (a execArgs) results(ans engine.Answer) engine.Values {
 
 // late is the verdict over an execution whose time was up. What it wrote until then is kept.
 func (a execArgs) late(ans engine.Answer) engine.Decision {
-	return engine.Stop{State: engine.Failed, Why: timedOut(ans), Results: a.results(ans)}
+	return engine.Stop{State: engine.Failed, Why: timedOut(ans), Results: a.results(ans), Warn: a.notKept(ans)}
 }
 
 // timedOut says that the limit ended it, and what could not be killed.

@@ -169,9 +169,16 @@ func TestExecResults(t *testing.T) {
 		t.Errorf("matches %s, want %s", got, want)
 	}
 	cut := shellAnswer(0, "ok", "")
-	cut.Stdout.Size = 1 << 40
-	if r := (execArgs{Script: script("x"), MaxOutput: 2}).judge(cut, nil).(engine.Done).Results; r["stdout"] != "ok" || r["truncated"] != true {
+	cut.Stdout.Size, cut.Stdout.SHA256 = 1<<40, "c0ffee"
+	done := (execArgs{Script: script("x"), MaxOutput: 2}).judge(cut, nil).(engine.Done)
+	if r := done.Results; r["stdout"] != "ok" || r["truncated"] != true {
 		t.Errorf("results %v", r)
+	}
+	if got := fmt.Sprint(done.Warn); got != "[it wrote 1099511627776 bytes to standard output, of which the first 2 are kept; artifact keeps all (sha256 c0ffee)]" {
+		t.Error(got)
+	}
+	if done := (execArgs{Script: script("x"), MaxOutput: 2, Artifact: "x.log"}).judge(cut, nil).(engine.Done); done.Warn != nil {
+		t.Error(done.Warn)
 	}
 	late := decideExec(execArgs{Script: script("x"), ReadOnly: true}, engine.Seen{Answers: []engine.Answer{{State: engine.TimedOut, Why: "late", Stdout: outputOf("half\n")}}}).(engine.Stop)
 	typed(t, execSchema, late.Results)

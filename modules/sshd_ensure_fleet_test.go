@@ -199,6 +199,15 @@ wants 755 /etc/ssh/cvsplay
 	box := func(name, network string) string {
 		return fmt.Sprintf("step \"container_ensure\" %q {\n  name = \"sshd_%s\"\n  image = var.image\n  lifetime = \"persistent\"\n  network = %q\n}\n", name, name, network)
 	}
+	row("no sshd there: the failure names the ways out", func(s *sshdScene) {
+		if fleet.Kind() != modtest.Simulated { // the real image has one
+			return
+		}
+		got, _ := s.play(modtest.Run, box("near", "host")+sshdStep("g", "inside = step.near\nport = 2245"))
+		if want := "g: failed no sshd here: set package = true, or install openssh-server before (in a container: in its setup_script)"; !strings.HasSuffix(got, want) {
+			s.Error(got)
+		}
+	})
 	row("in a container with the host's network, the host's own is foreign", func(s *sshdScene) {
 		got, _ := s.play(modtest.Run, box("near", "host")+sshdStep("g", "inside = step.near\nport = 2241\npackage = true"))
 		if want := "g: refused port 2241 is taken by a process that cannot be seen from here (its network is shared: it runs on the host, or in another container): choose another port, or stop it"; !strings.HasSuffix(got, want) {

@@ -560,3 +560,41 @@ func (c countConn) Run(ctx context.Context, scripts []remote.Script) []remote.Ex
 	time.Sleep(time.Millisecond) // so that hosts would overlap
 	return c.Conn.Run(ctx, scripts)
 }
+
+// seesGone is a fleet module that keeps what it sees of hosts that fell out before.
+type seesGone struct{}
+
+func (seesGone) Ask() []Question { return nil }
+
+// A fleet decision is told which of the play's hosts an earlier play has lost: they take no part in it, and are not forgotten.
+func TestFleetIsToldWhoIsGone(t *testing.T) {
+	var gone []string
+	s := newScenario(t, `play "first" {
+  hosts = group.all
+  step "value" "a" {
+    key   = "a"
+    value = "1"
+  }
+}
+play "second" {
+  hosts = group.all
+  step "spy" "b" {}
+}
+`, "")
+	s.modules = NewModules(valueModule(), Fleet(Module{Name: "spy", Summary: "See."}, func(all []On[seesGone]) []Decision {
+		out := make([]Decision, len(all))
+		for i, on := range all {
+			gone = append(gone, on.Host+" sees "+strings.Join(on.Gone, ","))
+			out[i] = Done{}
+		}
+		return out
+	}))
+	if err := s.fleet.breakBy("n2 refuse"); err != nil {
+		t.Fatal(err)
+	}
+	s.once(t, runOptions{})
+	slices.Sort(gone)
+	if got := strings.Join(slices.Compact(gone), "; "); got != "n1 sees n2; n3 sees n2" {
+		t.Errorf("got %s", got)
+	}
+}

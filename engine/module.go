@@ -31,9 +31,10 @@ type Seen struct {
 	Answers []Answer  // of Ask, then of each More, in order; all of this round
 	Past    []Outcome // what this step did on this host in this attempt, oldest first
 
-	Limited bool // --limit left out hosts that the play names
-	Once    bool // run_once: the decision of the first host that is reached is every host's
-	Diff    bool // somebody will look at diffs: contents may be asked for
+	Limited bool     // --limit left out hosts that the play names
+	Gone    []string // hosts that the play names, and that fell out in an earlier play: they take no part, and may come back
+	Once    bool     // run_once: the decision of the first host that is reached is every host's
+	Diff    bool     // somebody will look at diffs: contents may be asked for
 }
 
 // Reach tells whether a host's answers are there. The zero value is unknown, and unknown is not absent.

@@ -18,6 +18,7 @@ type playRun struct {
 	run     *run
 	plan    *Play
 	members []*member // the hosts it began with, in inventory order
+	gone    []string  // the hosts that it names, and that an earlier play lost
 
 	mu      sync.Mutex
 	bad     int    // failed hosts

@@ -122,9 +122,11 @@ func (r *run) play(ctx context.Context, play *Play) bool {
 	for _, name := range names {
 		h, _ := r.inv.Host(name)
 		n := r.node(h)
-		if n.lost == "" {
-			p.members = append(p.members, newMember(n, p))
+		if n.lost != "" {
+			p.gone = append(p.gone, name)
+			continue
 		}
+		p.members = append(p.members, newMember(n, p))
 	}
 	inInventoryOrder(p.members)
 	if len(p.members) == 0 {

@@ -83,6 +83,7 @@ func (t *turn) end(status event.Status, why string) {
 func (t *turn) see(p *playRun) {
 	t.seen.Host, t.seen.Address = t.node().host.Name, t.node().host.Address
 	t.seen.Run, t.seen.Limited, t.seen.Diff = p.run.id, p.run.opts.Limited, p.run.opts.Diff
+	t.seen.Gone = p.gone
 	t.seen.By, t.seen.Keep = p.run.opts.By, p.run.opts.Keep
 	t.seen.Once = t.step.runOnce
 }

@@ -20,6 +20,7 @@ type sshdMesh struct {
 	hosts    []string        // the same with their host keys
 	keepsAny bool            // entries may stay though their nodes do not tell their keys now
 	limited  bool            // hosts were left out of the run
+	gone     []string        // hosts that fell out in an earlier play
 
 	needsClientKey, needsHostKey bool // some node will make a key that the others have to learn
 	stopped                      bool // a node was stopped while the mesh was made: others are to be decided without it
@@ -46,7 +47,8 @@ func newSSHDMesh(fleet sshdFleet) *sshdMesh {
 	for _, n := range fleet {
 		m.byName[n.Host] = n
 		m.limited = m.limited || n.Limited
-		m.keepsAny = m.keepsAny || n.Limited || n.stop != nil
+		m.gone = n.Gone
+		m.keepsAny = m.keepsAny || n.Limited || n.stop != nil || len(n.Gone) > 0
 		m.needsClientKey = m.needsClientKey || n.needsClientKey()
 		m.needsHostKey = m.needsHostKey || n.needsHostKey()
 		if n.Reach != engine.Reached {
@@ -85,12 +87,13 @@ func (n *sshdNode) hostLine() string {
 	return fmt.Sprintf("%s %s %s%s:%d", strings.Join(patterns, ","), n.hostKey, sshdMark, n.Host, n.Args.Port)
 }
 
-// keeps tells whether an entry for a node stays though that node did not tell its key now: it cannot be asked, or was left out of the run.
+// keeps tells whether an entry for a node stays though that node did not tell its key now: it cannot be asked, fell out earlier, or was left out of the
+// run.
 func (m *sshdMesh) keeps(name string) bool {
 	if n := m.byName[name]; n != nil {
 		return n.stop != nil
 	}
-	return m.limited
+	return m.limited || slices.Contains(m.gone, name)
 }
 
 // withKept are the lines of the nodes that take part and those of present that stay, sorted.

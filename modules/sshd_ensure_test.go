@@ -30,6 +30,7 @@ type fakeNode struct {
 	past       []engine.Outcome
 	lost       bool
 	limited    bool
+	gone       []string
 }
 
 func (f fakeNode) on() engine.On[sshdArgs] {
@@ -39,7 +40,7 @@ func (f fakeNode) on() engine.On[sshdArgs] {
 	if f.args.Port == 0 {
 		f.args.Port = 2224
 	}
-	seen := engine.Seen{Host: f.name, Address: "10.0.0." + f.name[1:], Reach: engine.Reached, Past: f.past, Limited: f.limited}
+	seen := engine.Seen{Host: f.name, Address: "10.0.0." + f.name[1:], Reach: engine.Reached, Past: f.past, Limited: f.limited, Gone: f.gone}
 	files := filesOf(f.args.Port)
 	file := func(text, mode string) engine.Answer {
 		if text == "" {
@@ -210,6 +211,7 @@ func TestSSHDDecides(t *testing.T) {
 
 		{"unreachable: its entries stay", []fakeNode{n("n1", nil), {name: "n2", lost: true}}, "done\nfailed: no route"},
 		{"gone from the inventory: its entries go", []fakeNode{n("n1", nil)}, "act: write authorized keys, write known hosts"},
+		{"lost in an earlier play: its entries stay", []fakeNode{n("n1", func(f *fakeNode) { f.gone = []string{"n2"} })}, "done"},
 		{"left out by --limit: its entries stay", []fakeNode{n("n1", limited)}, "done"},
 		{"--limit, key missing", []fakeNode{n("n1", func(f *fakeNode) { f.client, f.limited = "", true })},
 			"refused: keys of the cluster cannot be changed under --limit, for the hosts left out would not learn of it (it has no client key yet): run it without --limit"},

@@ -271,9 +271,10 @@ func (c *cmdline) aptInstall(names []string) int {
 	have := installed(f)
 	var fresh []Package
 	for _, p := range list {
-		if have[p.Name] != p.Version {
+		named := slices.Contains(names, p.Name)
+		if have[p.Name] != p.Version || named && c.has("reinstall") {
 			fresh = append(fresh, p)
-		} else if slices.Contains(names, p.Name) {
+		} else if named {
 			fmt.Fprintf(c.p.Stdout(), "%s is already the newest version (%s).\n", p.Name, p.Version)
 		}
 	}

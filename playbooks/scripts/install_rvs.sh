@@ -14,4 +14,4 @@ run() {
 run update
 run install libpci3 libpci-dev doxygen unzip cmake git libyaml-cpp-dev
 run install rocblas rocm-smi-lib
-run install rocm-validation-suite
+run install --reinstall rocm-validation-suite # which brings back what somebody removed of one that is installed

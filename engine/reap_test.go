@@ -42,14 +42,18 @@ wait
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it has ended where the test went well
+	var pids []int
+	t.Cleanup(func() { // what ended already is not there to be ended
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		for _, pid := range alive(pids) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
 		_ = cmd.Wait()
 	})
 	if n, err := out.Read(make([]byte, 3)); n != 3 {
 		t.Fatalf("%d, %v", n, err)
 	}
-	pids := []int{cmd.Process.Pid}
+	pids = []int{cmd.Process.Pid}
 	for _, name := range []string{"child", "session", "orphan", "empty", "deaf", "stopped"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		var pid int

@@ -76,7 +76,7 @@ func (e *realEngine) discard() {
 	e.t.Helper()
 	remove := " rm -f -v"
 	if e.runtime == engine.PodmanRuntime {
-		remove += " -t 0"
+		remove += " -t 0 --depend" // some share another's network
 	}
 	e.sh(e.runtime + " ps -aq --filter name=^/?" + e.prefix + " | xargs -r " + e.runtime + remove + " >/dev/null")
 }

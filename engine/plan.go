@@ -245,6 +245,9 @@ func (p *Plan) checkHosts(w where, hosts Expr, decl *config.Play) hcl.Diagnostic
 	if more.HasErrors() {
 		return more
 	}
+	if v.IsNull() { // left out
+		return diags
+	}
 	if _, err := p.hostNames(v); err != nil {
 		return append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid hosts", Detail: upper(err.Error()) + ".", Subject: hosts.Range().Ptr()})
 	}

@@ -113,7 +113,10 @@ func (r *run) play(ctx context.Context, play *Play) bool {
 	p := &playRun{run: r, plan: play}
 	r.plays = append(r.plays, p)
 	defer r.note()
-	names, err := r.hostsOf(p)
+	names, leftOut, err := r.hostsOf(p)
+	if leftOut {
+		return true
+	}
 	if err != nil {
 		r.emit(event.Event{Kind: event.Stopping, Play: play.Name, Message: "the hosts of this play cannot be told: " + err.Error()})
 		r.bad = true
@@ -137,19 +140,22 @@ func (r *run) play(ctx context.Context, play *Play) bool {
 	return p.stopped == ""
 }
 
-// hostsOf are the names of the play's hosts, after --limit.
-func (r *run) hostsOf(p *playRun) ([]string, error) {
+// hostsOf are the names of the play's hosts, after --limit. One whose hosts are null is left out.
+func (r *run) hostsOf(p *playRun) (names []string, leftOut bool, err error) {
 	v, diags := r.plan.scope(p.plan.Hosts.refs, p).Value(p.plan.Hosts.Expression)
 	if diags.HasErrors() {
-		return nil, diagError{diags}
+		return nil, false, diagError{diags}
 	}
-	names, err := r.plan.hostNames(v)
+	if v.IsNull() {
+		return nil, true, nil
+	}
+	names, err = r.plan.hostNames(v)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	r.wanted[p.plan.Name] = len(names)
 	if r.opts.Hosts == nil {
-		return names, nil
+		return names, false, nil
 	}
 	keep := map[string]bool{}
 	for _, n := range r.opts.Hosts {
@@ -161,7 +167,7 @@ func (r *run) hostsOf(p *playRun) ([]string, error) {
 			out = append(out, n)
 		}
 	}
-	return out, nil
+	return out, false, nil
 }
 
 func (r *run) node(h *inventory.Host) *node {

@@ -123,10 +123,9 @@ locals {
 # A node that falls out here takes no part in what follows: what is decided over all nodes is decided over the others.
 play "preflight" {
   description = "Look for nodes that cannot run the container"
-  hosts       = group.gpu
+  hosts       = var.preflight && local.in_container ? group.gpu : null # null: the play is left out
 
   step "exec_script" "ready" {
-    when      = var.preflight && local.in_container
     read_only = true
     script    = file("scripts/preflight.sh")
     args      = [var.container, var.min_free]

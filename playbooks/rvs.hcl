@@ -149,10 +149,9 @@ locals {
 # A node that falls out here takes no part in what follows: what is decided over all nodes is decided over the others.
 play "preflight" {
   description = "Look for nodes that cannot run the container"
-  hosts       = group.gpu
+  hosts       = var.preflight && local.in_container ? group.gpu : null # null: the play is left out
 
   step "exec_script" "ready" {
-    when      = var.preflight && local.in_container
     read_only = true
     script    = file("scripts/preflight.sh")
     args      = [var.container, var.min_free]
@@ -340,7 +339,7 @@ play "rvs" {
 
 output "rvs" {
   description = "Verdict of each test on each node"
-  value = { for node in keys(play.preflight.hosts) : node => {
+  value = { for node in keys(merge(play.preflight.hosts, play.rvs.hosts)) : node => {
     for test in keys(local.tests) : test => try(
       local.verdicts[play.rvs.hosts[node].step.test[test].status], play.rvs.hosts[node].step.test[test].status, "not run"
     )

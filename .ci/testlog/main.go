@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -48,7 +49,11 @@ type log struct {
 	failed  []string
 	skipped map[string][]string        // tests by reason
 	used    map[string]map[string]bool // tests by part
+	took    map[string]float64         // seconds of tests that are no part of another
 }
+
+// slowest is how many of the longest tests are named at the end.
+const slowest = 12
 
 func newLog(out io.Writer) *log {
 	return &log{
@@ -57,6 +62,7 @@ func newLog(out io.Writer) *log {
 		passed:  map[string]int{},
 		skipped: map[string][]string{},
 		used:    map[string]map[string]bool{},
+		took:    map[string]float64{},
 	}
 }
 
@@ -118,6 +124,9 @@ func (l *log) pass(key string, e event) {
 	delete(l.outputs, key)
 	if e.Test != "" {
 		l.passed[e.Package]++
+		if !strings.Contains(e.Test, "/") {
+			l.took[key] = e.Elapsed
+		}
 		return
 	}
 	l.ended++
@@ -178,6 +187,16 @@ func missed(reason string, required []string) bool {
 	})
 }
 
+// long names the longest tests, where any took long: those of real parts wait for each other.
+func (l *log) long() {
+	tests := slices.SortedFunc(maps.Keys(l.took), func(a, b string) int { return cmp.Compare(l.took[b], l.took[a]) })
+	for _, test := range tests[:min(slowest, len(tests))] {
+		if l.took[test] >= 10 {
+			fmt.Fprintf(l.out, "slow  %6.1f s %s\n", l.took[test], test)
+		}
+	}
+}
+
 // summary prints the end, and tells whether all is well.
 func (l *log) summary(required []string) bool {
 	well := len(l.failed) == 0
@@ -186,6 +205,7 @@ func (l *log) summary(required []string) bool {
 		total += n
 	}
 	fmt.Fprintln(l.out)
+	l.long()
 	for _, reason := range slices.Sorted(maps.Keys(l.skipped)) {
 		tests := l.skipped[reason]
 		skips += len(tests)

@@ -75,6 +75,6 @@ play "r" {
 }
 
 play "s" {
-  hosts        = null # ERROR: The hosts are null; for none write [].
+  hosts        = null
   max_failures = 1.5 # ERROR: "1.5" is neither
 }

@@ -154,7 +154,9 @@ func (w *World) Start(s Launch) *Process {
 		p.fds[n] = newDescriptor(st, "/dev/null")
 	}
 	w.admit(p)
+	p.mu.Lock() // others see it from now on
 	p.pgid, p.sid = p.pid, p.pid
+	p.mu.Unlock()
 	if s.Idle {
 		return p
 	}

@@ -598,3 +598,26 @@ play "second" {
 		t.Errorf("got %s", got)
 	}
 }
+
+// Of a step that was left out, and that no chosen one refers to, nothing is asked: also not ahead of time.
+func TestWhatIsLeftOutIsNotAsked(t *testing.T) {
+	s := newScenario(t, `play "p" {
+  hosts = group.all
+  step "value" "chosen" {
+    key   = "chosen"
+    value = "1"
+    tags  = ["quick"]
+  }
+  step "value" "other" {
+    key   = "other"
+    value = "1"
+  }
+}
+`, "")
+	s.once(t, runOptions{tags: []string{"quick"}})
+	for name, h := range s.fleet.hosts {
+		if sent := strings.Join(h.sent, "\n"); strings.Contains(sent, "get other") || !strings.Contains(sent, "get chosen") {
+			t.Errorf("%s was sent\n%s", name, sent)
+		}
+	}
+}

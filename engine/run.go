@@ -29,7 +29,7 @@ type RunOptions struct {
 	By       string        // who runs it, and from where: "USER@CONTROLLER"
 
 	Check    bool // ask and decide, act never
-	NoFuse   bool // every step by itself: nothing travels ahead of its step
+	NoFuse   bool // every change by itself: none travels ahead of its step
 	Diff     bool // changes carry diffs
 	Keep     bool // leave out what is owed to the end of the run
 	Parallel int  // hosts worked on at the same time; 0: all

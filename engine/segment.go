@@ -223,7 +223,7 @@ func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inqu
 	var inquiries []inquiry
 	m := t.member
 	for _, s := range p.plan.Steps[t.step.index+1:] {
-		if s.isCheck() || !m.takesPart(s) || (s.runOnce && !s.mod.Surveys && !p.isFirst(m, s)) {
+		if s.isCheck() || !m.takesPart(s) || s.leftOut && !s.wanted || (s.runOnce && !s.mod.Surveys && !p.isFirst(m, s)) {
 			continue
 		}
 		expected, ok := m.expect(s)

@@ -217,8 +217,10 @@ func (p *playRun) abandon(n *node) {
 		return
 	}
 	<-c.over
-	for _, l := range c.links[c.next:] {
+	for i, l := range c.links[c.next:] {
 		switch e := l.sent.outcome.wait(); {
+		case e.State == remote.Withheld && i == 0:
+			n.brokenChains++
 		case e.State == remote.Lost:
 			n.adrift = append(n.adrift, l)
 		case ran(e):
@@ -284,12 +286,15 @@ type chaining struct {
 const (
 	chainMost = 100       // actions
 	chainSize = 512 << 10 // bytes of texts
+
+	// chainTries is how many chains may break on a host: one on which what is foretold does not come would be sent the rest of its play with every step.
+	chainTries = 3
 )
 
 // chain foretells what the host will do from here on, for as long as that can be told, and gives it as a chain; nil where that is no
 // more than the turn's own action.
 func (p *playRun) chain(t *turn) *chain {
-	if p.run.opts.NoFuse || t.step.shared || p.following(t) {
+	if p.run.opts.NoFuse || t.step.shared || p.following(t) || t.node().brokenChains >= chainTries {
 		return nil
 	}
 	c := &chaining{foreteller: newForeteller(p, t.member)}
@@ -361,30 +366,24 @@ func (c *chaining) sameAccount(in inquiry) bool {
 // ready makes an action ready to be sent.
 func (c *chaining) ready(t *turn, action Action, first bool) (*sent, bool) {
 	s := &sent{outcome: newPending()}
-	set := t.bound.set
+	var output func(remote.Stream, []byte)
 	switch action := action.(type) {
 	case Shell:
 		if action.Artifact != "" {
 			return nil, false
 		}
-		limit := set.timeout
-		if limit == 0 {
-			limit = actionLimit
-		}
 		s.lines = &heldLines{listener: c.play.listen(t, action), most: max(action.Keep, defaultKeep)}
-		s.frame = set.shellFrame(action, limit, s.lines.write)
+		output = s.lines.write
 	case WriteFile:
-		if action.Content.Size > inlineLimit && set.uploads() {
+		if action.Content.Size > inlineLimit { // it would be brought to the host now
 			return nil, false
 		}
-		f, failed := t.node().writeFrame(context.Background(), set, action)
-		if failed != nil {
-			return nil, false
-		}
-		s.frame = f
-	default:
+	}
+	f, failed := t.actionFrame(c.play.ctx, action, output)
+	if failed != nil {
 		return nil, false
 	}
+	s.frame = f
 	c.size += len(s.frame.script.Text) + len(s.frame.script.Stdin)
 	if c.size > chainSize && !first {
 		return nil, false

@@ -26,6 +26,8 @@ type node struct {
 	chaining atomic.Bool
 	adrift   []*link // of a chain whose connection was lost
 
+	brokenChains int // chains that did not come to their end
+
 	epoch  int // grows with every action begun: older answers are stale
 	finals []owed
 	lost   string // why the node takes no part any more; "": it does

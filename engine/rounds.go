@@ -311,25 +311,16 @@ func (p *playRun) carryOut(ctx context.Context, t *turn, c Change) (o Outcome, e
 
 // perform carries out one action. Questions, if there are any to go with it, are heard once it has ended by itself.
 func (p *playRun) perform(ctx context.Context, t *turn, action Action, next *forecast) Answer {
-	n, set := t.node(), t.bound.set
-	var f frame
+	n := t.node()
+	var output func(remote.Stream, []byte)
 	closing := func() error { return nil }
-	switch action := action.(type) {
-	case Shell:
-		limit := set.timeout
-		if limit == 0 {
-			limit = actionLimit
-		}
-		lines := p.listen(t, action)
-		closing = lines.close
-		f = set.shellFrame(action, limit, lines.write)
-	case WriteFile:
-		var failed *Answer
-		if f, failed = n.writeFrame(ctx, set, action); failed != nil {
-			return *failed
-		}
-	default:
-		return Answer{State: Problem, Why: fmt.Sprintf("no action %T", action)}
+	if sh, ok := action.(Shell); ok {
+		lines := p.listen(t, sh)
+		output, closing = lines.write, lines.close
+	}
+	f, failed := t.actionFrame(ctx, action, output)
+	if failed != nil {
+		return *failed
 	}
 	scripts := append([]remote.Script{f.script}, next.scripts(f.script.Account)...)
 	exits := n.exchange(ctx, scripts)
@@ -343,6 +334,22 @@ func (p *playRun) perform(ctx context.Context, t *turn, action Action, next *for
 		a.State, a.Why = Problem, err.Error()
 	}
 	return a
+}
+
+// actionFrame makes an action ready to be sent. output gets what a Shell prints. What has to be on the host before it is brought there; failed is what
+// became of that where it went wrong.
+func (t *turn) actionFrame(ctx context.Context, action Action, output func(remote.Stream, []byte)) (f frame, failed *Answer) {
+	switch action := action.(type) {
+	case Shell:
+		limit := t.bound.set.timeout
+		if limit == 0 {
+			limit = actionLimit
+		}
+		return t.bound.set.shellFrame(action, limit, output), nil
+	case WriteFile:
+		return t.node().writeFrame(ctx, t.bound.set, action)
+	}
+	return f, &Answer{State: Problem, Why: fmt.Sprintf("no action %T", action)}
 }
 
 // judgeAction tells whether an action did what it should, and if not why.

@@ -134,22 +134,3 @@ func TestHold(t *testing.T) {
 		}
 	})
 }
-
-func TestWantMet(t *testing.T) {
-	for _, c := range []struct {
-		want *remote.Want
-		code int
-		out  string
-		met  bool
-	}{
-		{nil, 0, "x", true}, {nil, 1, "", false},
-		{&remote.Want{Code: 2}, 2, "x", true},
-		{remote.Exactly(0, "a"), 0, "a", true}, {remote.Exactly(0, "a"), 0, "ab", false},
-		{&remote.Want{Stdout: []string{"a", "b"}}, 0, "axxb", true}, {&remote.Want{Stdout: []string{"ab", "b"}}, 0, "ab", false},
-		{&remote.Want{Stdout: []string{"a", "m", "z"}}, 0, "a1m2z", true}, {&remote.Want{Stdout: []string{"a", "m", "z"}}, 0, "a12z", false},
-	} {
-		if got := c.want.Met(c.code, c.out); got != c.met {
-			t.Errorf("%+v: %d %q: %v", c.want, c.code, c.out, got)
-		}
-	}
-}

@@ -62,7 +62,7 @@ func readSMI(list []passage, stderr string) (*smi, error) {
 			if out, err = smiStatic(items); err != nil {
 				return nil, smiError{command: smiCommand(s), why: err.Error()}
 			}
-		case err != nil: // what list and version add may be missing
+		case err != nil || out == nil: // what list and version add may be missing, and adds to nothing where static told nothing
 		case command == "list":
 			out.identify(items)
 		case command == "version" && len(items) > 0:

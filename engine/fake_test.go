@@ -183,8 +183,12 @@ func (c *fakeConn) Run(ctx context.Context, scripts []remote.Script) []remote.Ex
 			}
 		}
 	}()
-	chain := ""
+	chain, late := "", false
 	for i, s := range scripts {
+		if s.Ahead && late {
+			exits[i] = remote.Exit{State: remote.Withheld}
+			continue
+		}
 		if s.Link != nil && s.Link.First {
 			chain = s.Link.Chain
 		}
@@ -197,6 +201,7 @@ func (c *fakeConn) Run(ctx context.Context, scripts []remote.Script) []remote.Ex
 			continue
 		}
 		exits[i] = c.run(ctx, s)
+		late = late || exits[i].State == remote.TimedOut
 		if s.Link != nil && !s.Link.Any && (exits[i].State != remote.Ended || !met(s.Link.Want, exits[i].Code, string(exits[i].Stdout.Bytes))) {
 			chain = ""
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"reflect"
+	"slices"
 	"sync"
 
 	"cvsplay/engine/event"
@@ -181,6 +182,7 @@ func (f *forecast) scripts(account string) []remote.Script {
 	}
 	f.keys, f.inquiries = keys, inquiries
 	f.batch = newBatch(inquiries)
+	f.batch.ahead(func(spot) bool { return true })
 	return f.batch.scripts
 }
 
@@ -250,6 +252,7 @@ func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inqu
 // exchange asks all inquiries of one host in one round trip, and the registry beside it.
 func (p *playRun) exchange(ctx context.Context, n *node, inquiries []inquiry) [][]Answer {
 	b := newBatch(inquiries)
+	b.ahead(func(at spot) bool { return at.inquiry > 0 || !slices.ContainsFunc(inquiries[0].questions, isPersons) })
 	var wg sync.WaitGroup
 	for _, m := range b.manifests {
 		wg.Go(func() {
@@ -347,6 +350,13 @@ func newBatch(inquiries []inquiry) *batch {
 func (b *batch) add(f frame, read func(remote.Exit), paths []Path, at ...spot) {
 	b.scripts, b.frames, b.readers = append(b.scripts, f.script), append(b.frames, f), append(b.readers, read)
 	b.spots, b.grouped = append(b.spots, at), append(b.grouped, paths)
+}
+
+// ahead marks the scripts that need not be run once one before them took too long: those of later steps, and those of a step that fails for that.
+func (b *batch) ahead(is func(spot) bool) {
+	for i := range b.scripts {
+		b.scripts[i].Ahead = is(b.spots[i][0])
+	}
 }
 
 func (b *batch) put(at spot, a Answer) { b.answers[at.inquiry][at.question] = a }

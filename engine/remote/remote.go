@@ -65,6 +65,10 @@ type Script struct {
 	// callee's only until it returns; while it blocks, the script waits to write, and nothing ends its Run.
 	Output func(Stream, []byte)
 
+	// Ahead marks a script that nobody waits for yet. Once one before it has run out of its Limit it is Withheld: what made that one hang may
+	// well hang this one, too, and whoever waits for the first would wait for all.
+	Ahead bool
+
 	// Link, where set, lets the script run only if those before it in its chain did what was wanted of them.
 	Link *Link
 
@@ -119,7 +123,7 @@ const (
 	TimedOut                // its Limit ran out, and it was killed
 	Lost                    // sent, and the connection broke or ctx ended before its end was seen: it may have run
 	Refused                 // the account could not be become: wrong password, not allowed, no such user
-	Withheld                // the chain that it is a link of was broken before its turn came: it did not run
+	Withheld                // the chain that it is a link of was broken before its turn came, or it was sent Ahead of a time-out: it did not run
 )
 
 func (s State) String() string {

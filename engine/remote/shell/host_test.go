@@ -305,6 +305,22 @@ func TestTimeLimitSparesWhatEarlierScriptsLeft(t *testing.T) {
 	})
 }
 
+func TestNothingIsSentAheadOfATimeOut(t *testing.T) {
+	eachShell(t, func(t *testing.T, h *shell.Host) {
+		got := h.Run(t.Context(), []remote.Script{
+			{Text: "echo first", Ahead: true},
+			{Text: "sleep 100", Limit: 100 * time.Millisecond},
+			{Text: "echo never", Ahead: true},
+			{Text: "echo last"},
+		})
+		for i, want := range []remote.State{remote.Ended, remote.TimedOut, remote.Withheld, remote.Ended} {
+			if got[i].State != want {
+				t.Errorf("script %d: %s, want %s", i, show(got[i]), want)
+			}
+		}
+	})
+}
+
 func TestContextEnds(t *testing.T) {
 	eachShell(t, func(t *testing.T, h *shell.Host) {
 		word := sleepWord(8)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -184,7 +185,12 @@ func (q *queue) cut(ctx context.Context, p *program, end stop) (rest []*job) {
 		return nil
 	}
 	if end == expired {
-		return rest
+		return slices.DeleteFunc(rest, func(j *job) bool {
+			if j.script.Ahead {
+				j.settle(remote.Withheld, "a script before it "+why.Error(), nil)
+			}
+			return j.script.Ahead
+		})
 	}
 	settleAll(rest, remote.NotStarted, why)
 	return nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,7 +12,8 @@ import (
 	"cvsplay/engine/eval"
 )
 
-// staticScope is what an expression sees before any host is contacted: what only a host or a run tells is unknown, of the right type.
+// staticScope is what an expression with these references sees before any host is contacted: what only a host or a run tells is unknown, of the
+// right type.
 func (p *Plan) staticScope(w where, refs []eval.Reference) eval.Scope {
 	s := p.scope(refs, nil)
 	s.Values["run"] = p.runValue(nil)
@@ -19,12 +21,16 @@ func (p *Plan) staticScope(w where, refs []eval.Reference) eval.Scope {
 	s.Values["group"] = p.groups
 	s.Values["play"] = cty.DynamicVal
 	if !w.hostless {
-		s.Values["host"] = cty.ObjectVal(map[string]cty.Value{
-			"name": cty.UnknownVal(cty.String), "address": cty.UnknownVal(cty.String),
-			"groups": cty.UnknownVal(cty.List(cty.String)), "vars": cty.DynamicVal, "facts": unknownFacts(),
-		})
-		s.Values["hosts"] = cty.DynamicVal
-		s.Values["step"] = p.staticSteps(w)
+		s.Values["host"], s.Values["hosts"], s.Values["step"] = cty.DynamicVal, cty.DynamicVal, cty.DynamicVal
+		if reads(refs, "host") { // it is large, as are the steps, and most expressions read neither
+			s.Values["host"] = cty.ObjectVal(map[string]cty.Value{
+				"name": cty.UnknownVal(cty.String), "address": cty.UnknownVal(cty.String),
+				"groups": cty.UnknownVal(cty.List(cty.String)), "vars": cty.DynamicVal, "facts": unknownFacts(),
+			})
+		}
+		if reads(refs, "step") {
+			s.Values["step"] = p.staticSteps(w)
+		}
 	}
 	if w.each {
 		s.Values["each"] = cty.ObjectVal(map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal})
@@ -33,6 +39,11 @@ func (p *Plan) staticScope(w where, refs []eval.Reference) eval.Scope {
 		s.Values["self"] = w.before.pendingSelf()
 	}
 	return s
+}
+
+// reads tells whether something below a root is referred to.
+func reads(refs []eval.Reference, root string) bool {
+	return slices.ContainsFunc(refs, func(r eval.Reference) bool { return r.Root == root })
 }
 
 // pendingSelf is self before the step has run.

@@ -358,10 +358,11 @@ func (p *Plan) checkArgs(w where, s *Step) hcl.Diagnostics {
 	if s.changedWhen.given() {
 		given["changed_when"] = cty.True
 	}
-	found := flawsOf(s.mod.Args, given, "")
-	if !broken { // arguments are compared with each other only where each of them could be read
-		found = s.mod.flaws(given)
+	check := s.mod.flaws
+	if broken { // arguments are compared with each other only where each of them could be read
+		check = func(given map[string]cty.Value) []flaw { return flawsOf(s.mod.Args, given, "") }
 	}
+	found := check(given)
 	diags = append(diags, argDiagnostics(found, s.body, s.spec, s.decl.DeclRange)...)
 	if s.mod.Hints != nil && !diags.HasErrors() {
 		for _, c := range s.mod.Hints(Inputs(given)) {

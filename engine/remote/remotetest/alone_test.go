@@ -32,3 +32,13 @@ func TestAloneForAsLongAsTheTest(t *testing.T) {
 		t.Error("it is kept after the test")
 	}
 }
+
+func TestOneOfSeveralThatIsFree(t *testing.T) {
+	dir := t.TempDir()
+	paths := []string{filepath.Join(dir, "a"), filepath.Join(dir, "b")}
+	for i := range paths {
+		if got := lockOneOf(t, paths); got != i {
+			t.Errorf("lock %d: got %d", i, got)
+		}
+	}
+}

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// ClusterEnv names the environment variable with the state folder of a cluster that runs already, as
-// examples/docker-cluster/cluster made it.
+// ClusterEnv names the environment variable with the state folders of clusters that run already, as
+// examples/docker-cluster/cluster made them: one, or several with a colon between them.
 const ClusterEnv = "CVSPLAY_CLUSTER"
 
 // A Cluster is three nodes, each with an OpenSSH server, a Docker Engine of its own and Podman, and a registry. One test has it for itself.
@@ -39,24 +39,29 @@ type Node struct {
 // UseCluster gives the test a cluster for as long as it runs: all nodes up, no containers, and no images on them. What the test
 // leaves in their file systems stays there, so tests write to paths of their own. Nodes that the test stopped are started again.
 //
-// It is the cluster that ClusterEnv names, shared with other test programs one test at a time; without one a cluster is started at the
+// It is one of the clusters that ClusterEnv names, shared with other test programs one test at a time; without one a cluster is started at the
 // first call, and removed when the test program ends, however it ends. That takes Docker, and the cluster's images, which
 // are built only where RequireEnv names "cluster": a plain go test downloads nothing. Where there can be none, the test is skipped as
 // by Need.
 func UseCluster(t testing.TB) *Cluster {
 	t.Helper()
 	Need(t, "docker")
-	dir, err := sharedCluster()
+	dirs, err := sharedClusters()
 	if err != nil {
 		lack(t, "cluster", err.Error())
 	}
 	t.Logf("uses cluster")
-	c, err := openCluster(dir)
-	if err != nil {
-		t.Fatal(err)
+	var clusters []*Cluster
+	var locks []string
+	for _, dir := range dirs {
+		c, err := openCluster(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clusters, locks = append(clusters, c), append(locks, filepath.Join(dir, "lock"))
 	}
+	c := clusters[lockOneOf(t, locks)]
 	c.t = t
-	c.lock()
 	c.reset()
 	return c
 }
@@ -89,12 +94,6 @@ func (c *Cluster) Snapshot() Snapshot {
 		taken[node] = strings.Split(strings.TrimSpace(out), "\n")
 	}
 	return taken
-}
-
-// lock waits until no other test uses the cluster.
-func (c *Cluster) lock() {
-	c.t.Helper()
-	lockFile(c.t, filepath.Join(c.dir, "lock"))
 }
 
 const resetScript = `
@@ -173,25 +172,25 @@ func openCluster(dir string) (*Cluster, error) {
 	return c, nil
 }
 
-// sharedCluster is the state folder of this test program's cluster.
-var sharedCluster = sync.OnceValues(func() (string, error) {
-	if dir := os.Getenv(ClusterEnv); dir != "" {
-		return filepath.Abs(dir)
+// sharedClusters are the state folders of the clusters that this test program may use.
+var sharedClusters = sync.OnceValues(func() ([]string, error) {
+	if list := os.Getenv(ClusterEnv); list != "" {
+		return filepath.SplitList(list), nil
 	}
 	if !required(os.Getenv(RequireEnv), "cluster") {
 		if _, err := clusterCommand("", "built"); err != nil {
-			return "", errors.New("its images are not built (make cluster-up builds them)")
+			return nil, errors.New("its images are not built (make cluster-up builds them)")
 		}
 	}
 	dir, err := os.MkdirTemp("", "cvsplay-cluster-")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := removeAtEnd(dir); err != nil {
-		return "", err
+		return nil, err
 	}
 	_, err = clusterCommand(dir, "up", "3")
-	return dir, err
+	return []string{dir}, err
 })
 
 // removeAtEnd leaves a process behind that waits for the end of this one, and then removes the cluster. It has a session of its own: a

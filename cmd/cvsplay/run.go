@@ -35,6 +35,7 @@ type runFlags struct {
 	noFuse   bool
 	hostKeys string
 	verbose  int
+	cpu, mem string // files for profiles
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -87,6 +88,8 @@ func (f *runFlags) addRun(cmd *cobra.Command) {
 	flags.BoolVar(&f.detailed, "detailed-exitcode", false, "exit with 3 where something changed, or would change")
 	flags.StringVar(&f.hostKeys, "host-keys", "", "strict (the default), accept-new or off")
 	flags.CountVarP(&f.verbose, "verbose", "v", "say more: -v what changed on each host, -vv what scripts print")
+	flags.StringVar(&f.cpu, "profile-cpu", "", "write a CPU profile of cvsplay to this `file`, for go tool pprof")
+	flags.StringVar(&f.mem, "profile-mem", "", "write a memory profile of cvsplay to this `file`, for go tool pprof")
 }
 
 // policies are the values of --host-keys.
@@ -115,6 +118,27 @@ func (a *app) run(ctx context.Context, path string, f runFlags) error {
 	if err := a.outputKnown(f.output); err != nil {
 		return err
 	}
+	p, err := startProfiles(f.cpu, f.mem)
+	if err != nil {
+		return err
+	}
+	return a.profiled(p, a.bindAndRun(ctx, path, f, policy, p))
+}
+
+// profiled writes the profiles of a run that ended with err.
+func (a *app) profiled(p *profiles, err error) error {
+	failed := p.stop()
+	if failed == nil {
+		return err
+	}
+	a.complain(failed.Error())
+	if code, ok := errors.AsType[exitCode](err); err == nil || ok && code == 3 {
+		return exitCode(1)
+	}
+	return err
+}
+
+func (a *app) bindAndRun(ctx context.Context, path string, f runFlags, policy ssh.HostKeyPolicy, p *profiles) error {
 	l, diags, ok := a.load(ctx, path, f.inputFlags, liveInventory, f.check)
 	if !ok {
 		return exitCode(codeUsage)
@@ -127,7 +151,7 @@ func (a *app) run(ctx context.Context, path string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.runPlan(ctx, l, f, hosts, policy)
+	return a.runPlan(ctx, l, f, hosts, policy, p)
 }
 
 func limited(inv *inventory.Inventory, pattern string) ([]string, error) {
@@ -141,14 +165,14 @@ func limited(inv *inventory.Inventory, pattern string) ([]string, error) {
 	return hosts, nil
 }
 
-func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string, policy ssh.HostKeyPolicy) error {
+func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string, policy ssh.HostKeyPolicy, p *profiles) error {
 	sinks, closeSinks, err := a.sinks(f)
 	if err != nil {
 		return err
 	}
 	board := newSwitchboard(l.inv, policy, l.runID)
 	defer board.close()
-	ctx, interrupt, restore := a.interrupts(ctx, sinks)
+	ctx, interrupt, restore := a.interrupts(ctx, func() { abort(sinks); _ = p.stop() })
 	defer restore()
 	guard := &eval.Redactor{}
 	for _, secret := range l.inv.Secrets() {
@@ -228,8 +252,18 @@ func (a *app) memory() engine.Memory {
 	return engine.NewFileMemory(filepath.Join(state, "memory.json"))
 }
 
+// abort gives the terminal back where it was drawn on.
+func abort(sinks []report.Report) {
+	for _, s := range sinks {
+		if live, ok := s.(*report.LiveReport); ok {
+			live.Abort()
+		}
+	}
+}
+
 // interrupts makes Ctrl-C and SIGTERM mean: once, start nothing more; twice, kill what runs on the hosts; three times, exit now.
-func (a *app) interrupts(parent context.Context, sinks []report.Report) (ctx context.Context, soft <-chan struct{}, restore func()) {
+// leave is called before the last of it.
+func (a *app) interrupts(parent context.Context, leave func()) (ctx context.Context, soft <-chan struct{}, restore func()) {
 	ctx, cancel := context.WithCancel(parent)
 	gentle := make(chan struct{})
 	signals := make(chan os.Signal, 4)
@@ -248,11 +282,7 @@ func (a *app) interrupts(parent context.Context, sinks []report.Report) (ctx con
 			case 2:
 				cancel()
 			default:
-				for _, s := range sinks {
-					if live, ok := s.(*report.LiveReport); ok {
-						live.Abort()
-					}
-				}
+				leave()
 				os.Exit(130)
 			}
 		}

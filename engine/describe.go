@@ -37,7 +37,8 @@ func RegistryLogin(domain string) (server, key string) {
 
 // Docker's engine answers /distribution with the digest of what a reference names: the command line has no word for it, but a way to
 // the engine, which ssh://-contexts use: system dial-stdio, since 18.09. It ends when the engine has answered, and the request's side notices by
-// writing on. Before that there is curl. The engine has no logins of its own: each request brings one, as the command line would find it.
+// writing on. Where it writes on at the very moment at which the engine closes, docker fails for that and may withhold the answer: then it is asked
+// again. Before 18.09 there is curl. The engine has no logins of its own: each request brings one, as the command line would find it.
 const dockerDescribe = `
 		login_file() {
 			if [ -n "$ctr_sudo" ]; then
@@ -80,8 +81,11 @@ const dockerDescribe = `
 		}
 		limit=
 		command -v timeout >/dev/null 2>&1 && limit="timeout $2"
-		said=$(request "$1" "$3" "$4" | $limit $ctr_sudo "$ctr_name" system dial-stdio 2>&1)
-		[ $? -ne 124 ] || said='timed out'
+		for try in 1 2 3 4; do
+			said=$(request "$1" "$3" "$4" | $limit $ctr_sudo "$ctr_name" system dial-stdio 2>&1)
+			[ $? -ne 124 ] || said='timed out'
+			case $said in *'error while Copy (stdin to stream)'*) ;; *) break ;; esac
+		done
 		case $said in
 		*'Usage:'*)
 			socket=${DOCKER_HOST:-unix:///var/run/docker.sock}

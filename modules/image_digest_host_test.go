@@ -88,6 +88,18 @@ const (
 	version) ;;
 	*) printf '\nUsage:\tdocker system COMMAND\n\nManage Docker\n' ;;
 	esac`
+	// Its answer is lost three times, as docker's own is where it copies to an engine that has closed.
+	unluckyEngine = `case $* in
+	version) ;;
+	*)
+		echo >>"$DIR/request"
+		if [ "$(sed -n '$=' "$DIR/request")" -lt 4 ]; then
+			echo 'error while Copy (stdin to stream): write unix @->/var/run/docker.sock: write: broken pipe' >&2
+			exit 1
+		fi
+		printf 'HTTP/1.0 200 OK\r\n\r\n{"Descriptor":{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":3}}\n'
+		;;
+	esac`
 	stuckEngine = `case $* in
 	version) ;;
 	*) exec /bin/sleep 60 ;;
@@ -237,6 +249,7 @@ func TestHostWays(t *testing.T) {
 			*) echo "unexpected: $*" ;;
 			esac`}, false, "not found: manifest unknown: no such tag"},
 		{"an engine that hangs", map[string]string{"docker": stuckEngine}, false, "timed out: timed out"},
+		{"an engine whose answers are lost", map[string]string{"docker": unluckyEngine}, false, digestC},
 		{"podman without skopeo", map[string]string{"podman": "exit 0"}, false, "cannot: podman cannot ask a registry without pulling: skopeo, which can, is not installed"},
 		{"podman with skopeo", skopeo(`[ "$*" = "--command-timeout 1s inspect --raw docker://reg.test/app:1" ] || exit 9
 			printf '%s' '` + raw + `'`), false, manifestDigest(raw)},

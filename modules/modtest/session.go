@@ -158,7 +158,7 @@ func (c counted) Write(b []byte) (int, error) {
 func target(h *inventory.Host) ssh.Target {
 	return ssh.Target{
 		Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, IdentityFiles: h.SSH.IdentityFiles, IdentityPEM: h.SSH.IdentityPEM,
-		KnownHosts: h.SSH.KnownHostsFile, KnownLines: h.SSH.KnownHosts, HostKeys: ssh.HostKeysStrict, ConnectTimeout: 3 * time.Second,
+		KnownHosts: h.SSH.KnownHostsFile, KnownLines: h.SSH.KnownHosts, HostKeys: ssh.HostKeysStrict, ConnectTimeout: 15 * time.Second,
 		Agent: ssh.AgentOff, Config: ssh.ConfigOff,
 	}
 }

@@ -141,6 +141,7 @@ func openSession(ctx context.Context, cl *client) (*process, error) {
 	done := make(chan opened, 1)
 	go func() {
 		ch, reqs, err := cl.ssh.OpenChannel("session", nil)
+		cl.raw.calm.Store(true)
 		if err != nil {
 			done <- opened{err: err}
 			return

@@ -11,7 +11,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,7 +49,10 @@ func (p *Pool) connect(ctx context.Context, r route) (*client, error) {
 			return nil, behind(r, err)
 		}
 	}
-	if err := p.enter(ctx); err != nil {
+	times, asked := remote.DialingOf(ctx), time.Now()
+	err := p.enter(ctx)
+	times.Place += time.Since(asked)
+	if err != nil {
 		return nil, cancelled(r, err)
 	}
 	defer p.leave()
@@ -109,8 +111,10 @@ func (a *attempt) try(ctx context.Context) (*client, error) {
 		return nil, backoff.Permanent(err)
 	}
 	a.login = &login{route: a.route}
-	watched := &bannerConn{Conn: conn}
-	cl, err := a.handshake(ctx, watched)
+	w := newWire(conn)
+	began := time.Now()
+	cl, err := a.handshake(ctx, w)
+	remote.DialingOf(ctx).Handshake += time.Since(began)
 	if err == nil {
 		return cl, nil
 	}
@@ -121,7 +125,7 @@ func (a *attempt) try(ctx context.Context) (*client, error) {
 	if ctx.Err() != nil {
 		return nil, backoff.Permanent(context.Cause(ctx))
 	}
-	if !watched.spoke.Load() && dropped(err) {
+	if !w.spoke.Load() && dropped(err) {
 		a.last = fmt.Errorf("the server closes the connection before it says a word: %w", err)
 		return nil, a.last
 	}
@@ -130,7 +134,7 @@ func (a *attempt) try(ctx context.Context) (*client, error) {
 
 func (a *attempt) dial(ctx context.Context) (net.Conn, error) {
 	if a.via != nil {
-		conn, err := a.via.ssh.DialContext(ctx, "tcp", a.route.addr())
+		conn, err := a.via.dial(ctx, a.route.addr())
 		if err != nil && ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -143,7 +147,7 @@ func (a *attempt) dial(ctx context.Context) (net.Conn, error) {
 	return conn, err
 }
 
-func (a *attempt) handshake(ctx context.Context, conn net.Conn) (*client, error) {
+func (a *attempt) handshake(ctx context.Context, conn *wire) (*client, error) {
 	// Everything until the end of authentication hangs on this connection, whatever it waits for.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	config, err := a.config()
@@ -160,7 +164,7 @@ func (a *attempt) handshake(ctx context.Context, conn net.Conn) (*client, error)
 		c.Close()
 		return nil, context.Cause(ctx)
 	}
-	return newClient(ssh.NewClient(c, chans, reqs), conn, a.route.keepalive), nil
+	return newClient(c, chans, reqs, conn, a.route.keepalive), nil
 }
 
 func (a *attempt) config() (*ssh.ClientConfig, error) {
@@ -252,25 +256,6 @@ func algorithmsOf(keyType string) []string {
 		return []string{ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512}
 	}
 	return []string{keyType}
-}
-
-// A bannerConn notes whether the server spoke SSH at all.
-type bannerConn struct {
-	net.Conn
-	spoke atomic.Bool
-	head  []byte // of what was read until then; the handshake reads from one goroutine
-}
-
-func (b *bannerConn) Read(p []byte) (int, error) {
-	n, err := b.Conn.Read(p)
-	if n > 0 && !b.spoke.Load() {
-		b.head = append(b.head, p[:n]...)
-		if strings.Contains(string(b.head), "SSH-") || len(b.head) > 1<<10 {
-			b.spoke.Store(true)
-			b.head = nil
-		}
-	}
-	return n, err
 }
 
 // dropped tells whether an error is what a server leaves that closes the connection.

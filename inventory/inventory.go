@@ -2,7 +2,9 @@
 package inventory
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -67,7 +69,10 @@ type SSH struct {
 	Bastion        string // name of another host
 	KnownHostsFile []string
 	KnownHosts     []byte // lines that are at hand (the lab's); only these are looked at
-	UserConfig     bool   // whether ~/.ssh/config is read; false for lab hosts
+	// Dial connects to the host where that is in this process (the lab's); nil: over the network.
+	Dial func(context.Context) (net.Conn, error)
+
+	UserConfig     bool // whether ~/.ssh/config is read; false for lab hosts
 	ConnectTimeout time.Duration
 	Keepalive      time.Duration
 }

@@ -140,7 +140,13 @@ func (a *attempt) dial(ctx context.Context) (net.Conn, error) {
 		}
 		return conn, err
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", a.route.addr())
+	dial := a.route.dial
+	if dial == nil {
+		dial = func(ctx context.Context) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", a.route.addr())
+		}
+	}
+	conn, err := dial(ctx)
 	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}

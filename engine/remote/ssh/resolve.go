@@ -31,6 +31,7 @@ type route struct {
 	known       []string // files; the first is written to
 	hashNames   bool
 	bastions    []route
+	dial        Dial // nil: TCP
 }
 
 func (r route) addr() string { return net.JoinHostPort(r.host, strconv.Itoa(r.port)) }
@@ -55,7 +56,7 @@ func (p *Pool) resolve(t Target, depth int) (route, error) {
 		}
 	}
 	r := route{
-		identityPEM: t.IdentityPEM, knownLines: t.KnownLines,
+		identityPEM: t.IdentityPEM, knownLines: t.KnownLines, dial: t.Dial,
 		name: t.Name, host: l.host(), user: l.remoteUser(), password: t.Password,
 		port: t.Port, timeout: t.ConnectTimeout, keepalive: t.Keepalive, policy: p.policy(t, l),
 		useAgent:  t.Agent == AgentOn && l.values["identityagent"] != "none",

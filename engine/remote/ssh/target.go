@@ -6,6 +6,8 @@
 package ssh
 
 import (
+	"context"
+	"net"
 	"time"
 
 	"cvsplay/engine/remote"
@@ -26,6 +28,7 @@ type Target struct {
 	Agent         Agent
 
 	Bastions []Target // to go through, the first one first; nil: ProxyJump of ssh_config
+	Dial     Dial     // makes the stream that SSH is spoken on, where there are no bastions; nil: TCP
 
 	ConnectTimeout time.Duration // for TCP, banner, key exchange and authentication together; default 10 s
 	Keepalive      time.Duration // between two keepalives; three without an answer end the connection; default 15 s
@@ -37,6 +40,9 @@ type Target struct {
 	Become become.Settings
 	Config Config
 }
+
+// A Dial connects to a host's SSH server by something else than TCP. Its errors are those of package net.
+type Dial func(ctx context.Context) (net.Conn, error)
 
 // An Agent says whether keys of the SSH agent are offered.
 type Agent int

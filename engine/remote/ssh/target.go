@@ -39,6 +39,7 @@ type Target struct {
 
 	Become become.Settings
 	Config Config
+	Master Master
 }
 
 // A Dial connects to a host's SSH server by something else than TCP. Its errors are those of package net.
@@ -60,6 +61,15 @@ type Config int
 const (
 	ConfigOn  Config = iota // ~/.ssh/config, then /etc/ssh/ssh_config
 	ConfigOff               // neither
+)
+
+// A Master says whether the connection that a person's own ssh keeps open to a host is used.
+type Master int
+
+// The uses of masters.
+const (
+	MasterOn  Master = iota // where ssh_config names its socket (ControlPath), and nothing is set that ssh does not know of
+	MasterOff               // never
 )
 
 // A HostKeyPolicy says what becomes of a host whose key is not in known_hosts.

@@ -73,6 +73,7 @@ type SSH struct {
 	Dial func(context.Context) (net.Conn, error)
 
 	UserConfig     bool // whether ~/.ssh/config is read; false for lab hosts
+	NoMaster       bool // whether the connection that a person's own ssh shares (ControlPath of ~/.ssh/config) is left alone
 	ConnectTimeout time.Duration
 	Keepalive      time.Duration
 }

@@ -71,6 +71,9 @@ func (s *switchboard) target(h *inventory.Host) (ssh.Target, error) {
 	if !h.SSH.UserConfig {
 		t.Config = ssh.ConfigOff
 	}
+	if h.SSH.NoMaster {
+		t.Master = ssh.MasterOff
+	}
 	if h.SSH.KnownHosts != nil { // the one key of a lab host is known: no policy applies
 		t.HostKeys = ssh.HostKeysStrict
 	}

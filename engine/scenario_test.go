@@ -89,6 +89,7 @@ type scenario struct {
 	artifact func(host, path string) (io.WriteCloser, error)
 	watch    func(event.Event)
 	memory   Memory
+	tune     func(*RunOptions)
 }
 
 const threeHosts = `group "all_three" {
@@ -241,11 +242,15 @@ func (s *scenario) once(t testing.TB, o runOptions) string {
 		dial = s.dial
 	}
 	parallel, _ := strconv.Atoi(o.parallel)
-	code := plan.Run(ctx, RunOptions{
+	options := RunOptions{
 		Sinks: []event.Sink{rec}, Dial: dial, Registry: &Registry{}, Memory: s.memory, Redactor: &eval.Redactor{}, Files: &config.Files{}, Version: "test",
 		Check: o.check, Diff: o.diff, Keep: o.keep, Parallel: parallel, Limit: strings.Join(o.limit, ","), Hosts: o.limit, Limited: o.limit != nil,
 		Tags: o.tags, NoFuse: o.noFuse, Interrupt: interrupt, Now: ticking(), Artifact: s.artifact,
-	})
+	}
+	if s.tune != nil {
+		s.tune(&options)
+	}
+	code := plan.Run(ctx, options)
 	s.events = rec.events
 	s.sound(t, code)
 	if o.check && s.snapshot() != before {

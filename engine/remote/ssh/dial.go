@@ -128,6 +128,7 @@ func (a *attempt) try(ctx context.Context) (*client, error) {
 	cl, err := a.handshake(ctx, w)
 	remote.DialingOf(ctx).Handshake += time.Since(began)
 	if err == nil {
+		a.login.succeeded(a.pool)
 		return cl, nil
 	}
 	if other, ok := errors.AsType[*otherTypes](err); ok && a.only == nil {

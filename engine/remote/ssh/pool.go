@@ -27,6 +27,8 @@ type Pool struct {
 	keys  keyFiles
 	agent agentKeys
 
+	worked workedKeys
+
 	readConfig sync.Once
 	config     []*configFile
 	configErr  error

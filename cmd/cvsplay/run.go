@@ -35,6 +35,7 @@ type runFlags struct {
 	noFuse   bool
 	hostKeys string
 	verbose  int
+	timings  bool
 	cpu, mem string // files for profiles
 }
 
@@ -46,7 +47,10 @@ func (a *app) runCommand() *cobra.Command {
 		Long: "Run a playbook: every step is asked, decided, and carried out where something has to change, then asked again.\n\n" +
 			"Exit codes: 0 all well; 1 some host failed, refused, was unreachable or unknown, or a report\n" +
 			"could not be written; 2 the invocation, the playbook or the inventory is wrong, and nothing was contacted; 3 with\n" +
-			"--detailed-exitcode where something changed; 130 interrupted.",
+			"--detailed-exitcode where something changed; 130 interrupted.\n\n" +
+			"--timings tells at the end where the time went: for each step what it took of the run, which is the time of the host that came last\n" +
+			"at each barrier, then the median and the slowest of all hosts. Phases: queue (waiting for --parallel), place (waiting to be logged in),\n" +
+			"dial, handshake, decide, ask, act, retry, wait (for other hosts).",
 		Args: onePlaybook,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], f) },
 	}
@@ -87,7 +91,8 @@ func (f *runFlags) addRun(cmd *cobra.Command) {
 	flags.StringVar(&f.jsonFile, "json-file", "", "write the events to this `file` too, one a line")
 	flags.BoolVar(&f.detailed, "detailed-exitcode", false, "exit with 3 where something changed, or would change")
 	flags.StringVar(&f.hostKeys, "host-keys", "", "strict (the default), accept-new or off")
-	flags.CountVarP(&f.verbose, "verbose", "v", "say more: -v what changed on each host, -vv what scripts print")
+	flags.CountVarP(&f.verbose, "verbose", "v", "say more: -v what changed on each host and what travelled together, -vv what scripts print")
+	flags.BoolVar(&f.timings, "timings", false, "tell at the end where the time went: by step, and on which hosts")
 	flags.StringVar(&f.cpu, "profile-cpu", "", "write a CPU profile of cvsplay to this `file`, for go tool pprof")
 	flags.StringVar(&f.mem, "profile-mem", "", "write a memory profile of cvsplay to this `file`, for go tool pprof")
 }
@@ -182,6 +187,7 @@ func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string
 	code := l.plan.Run(ctx, engine.RunOptions{
 		Sinks: append(eventSinks(sinks), changes), Dial: board.dial, Registry: &engine.Registry{Transport: l.inv.Registry}, Memory: a.memory(), Redactor: guard,
 		Files: l.files, Version: version, By: operator(), Check: f.check, Diff: f.diff, Keep: f.keep, NoFuse: f.noFuse, Parallel: f.parallel,
+		Trips: f.verbose > 0 || f.timings, Timings: f.timings,
 		Limit: f.limit, Hosts: hosts, Limited: f.limit != "", Tags: f.tags, Interrupt: interrupt, Now: time.Now, Artifact: a.artifacts(l.runID),
 	})
 	if code == 0 && f.detailed && changes.any {

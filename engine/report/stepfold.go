@@ -22,6 +22,7 @@ type stepFold struct {
 	index              map[string]*group
 	told               int // failures told when they happened
 	warnings           warnings
+	trips              trips
 }
 
 // A group is the hosts on which a step ended in the same way.
@@ -38,6 +39,17 @@ type group struct {
 
 func newStepFold(e event.Event) *stepFold {
 	return &stepFold{play: e.Play, step: e.Step, module: e.Module, index: map[string]*group{}}
+}
+
+// hosts is on how many hosts the step ended.
+func (f *stepFold) hosts() int {
+	names := map[string]bool{}
+	for _, g := range f.groups {
+		for _, host := range g.hosts {
+			names[host] = true
+		}
+	}
+	return len(names)
 }
 
 // add takes a step_done and gives the group it belongs to.

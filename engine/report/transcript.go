@@ -43,6 +43,7 @@ type transcript struct {
 	tally    event.Tally
 	causes   *causes
 	outputs  []event.Event
+	times    []playTimes
 	stopping []string
 
 	labelWidth, hostsWidth int
@@ -74,6 +75,12 @@ func (t *transcript) handle(e event.Event) []string {
 		t.retry(e)
 	case event.Warning:
 		t.warning(e)
+	case event.RoundTrip:
+		if t.verbose > 0 {
+			t.fold(e).trips.add(e)
+		}
+	case event.Timings:
+		t.times = append(t.times, playTimes{Event: e, play: t.play})
 	case event.StepDone:
 		t.stepDone(e)
 	case event.CleanupDone: // told like a step of its own, after those of the play; one that found nothing to do is no news
@@ -95,6 +102,7 @@ func (t *transcript) handle(e event.Event) []string {
 		t.flush()
 		t.done = e
 		t.recap()
+		t.timings()
 	}
 	if t.play != nil {
 		for s, over := t.play.next(); over; s, over = t.play.next() {
@@ -345,6 +353,7 @@ func (t *transcript) stepOver(s event.StepInfo) {
 			t.diffs(g)
 		}
 	}
+	t.trips(&f.trips, f.hosts())
 	t.flushWarnings(name, &f.warnings)
 }
 

@@ -244,9 +244,32 @@ func (p *process) serve(reqs <-chan *ssh.Request) {
 	}
 }
 
-func (p *process) Stdin() io.Writer  { return p.ch }
+func (p *process) Stdin() io.Writer  { return pieces{p.ch} }
 func (p *process) Stdout() io.Reader { return p.ch }
 func (p *process) Stderr() io.Reader { return p.ch.Stderr() }
+
+// A pieces writes what is small in small pieces. The library keeps room for the largest packet that was ever sent, twice, for as long as the connection
+// stands: thousands of idle hosts would keep their programs in it. What is large goes in packets as large as may be.
+type pieces struct{ w io.Writer }
+
+const (
+	piece     = 4 << 10
+	largeText = 64 << 10
+)
+
+func (w pieces) Write(p []byte) (n int, err error) {
+	if len(p) > largeText {
+		return w.w.Write(p)
+	}
+	for part := range slices.Chunk(p, piece) {
+		m, err := w.w.Write(part)
+		n += m
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
 
 // answerLimit is how long a server may take to say that it is still there.
 const answerLimit = 10 * time.Second

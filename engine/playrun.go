@@ -37,6 +37,9 @@ type playRun struct {
 	others  map[string]cty.Value
 	noFacts map[factOf]error
 
+	alikeMu sync.Mutex
+	alike   map[instanceKey]argued // arguments that are the same on every host
+
 	sharedMu sync.Mutex
 	shared   map[sharedKey]cty.Value // locals that are the same for all hosts during the stage
 }

@@ -515,12 +515,14 @@ func (p *playRun) tell(t *turn) {
 	for _, w := range v.warn {
 		p.run.emit(event.Event{Kind: event.Warning, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Host: m.node.host.Name, Message: w})
 	}
-	host := m.node.host.Name
-	p.run.emit(event.Event{
-		Kind: event.StepDone, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: host,
-		Status: v.status, Ignored: v.ignored, Reason: v.reason, Changes: p.shown(t.changes), Results: resultsJSON(v.results),
-		Seconds: p.since(t.begun),
-	})
+	e := event.Event{
+		Kind: event.StepDone, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: m.node.host.Name,
+		Status: v.status, Ignored: v.ignored, Reason: v.reason, Changes: p.shown(t.changes), Seconds: p.since(t.begun),
+	}
+	if !p.run.opts.Terse || v.status.Bad() {
+		e.Results = resultsJSON(v.results)
+	}
+	p.run.emit(e)
 }
 
 // shown leaves diffs out where nobody asked for them.

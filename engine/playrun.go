@@ -71,7 +71,9 @@ func (p *playRun) do(ctx context.Context) {
 			p.hostDone(m)
 		}
 	}
-	p.over = p.objectOfHosts()
+	if p.plan.read {
+		p.over = p.objectOfHosts()
+	}
 	for _, m := range p.members { // what was asked and bound is of no use to anybody now
 		m.heard, m.bounds, m.part = nil, nil, nil
 	}
@@ -473,6 +475,8 @@ func (p *playRun) finish(t *turn) {
 	m.record(t.step, t.key, t.instance())
 	p.remember(t)
 	t.seen.Answers, t.seen.Past = nil, nil // decided: what was printed is in the results
+	delete(m.heard, instanceKey{t.step, t.key})
+	delete(m.bounds, instanceKey{t.step, t.key})
 	p.tell(t)
 	if v.status == event.WouldChange && !v.masked {
 		m.node.would = append(m.node.would, t.step.Name)

@@ -51,6 +51,11 @@ func TestRuns(t *testing.T) {
 			if want := section(archive, "want"); got != want {
 				t.Error(udiff.Unified("want", "got", want, got))
 			}
+			terse := scenarioOf(t, archive)
+			terse.terse = true
+			if short := terse.play(t); short != got {
+				t.Errorf("without the results that nobody reads it is another run:\n%s", udiff.Unified("whole", "terse", got, short))
+			}
 		})
 	}
 }
@@ -82,6 +87,7 @@ type scenario struct {
 	runs     []string
 	modules  Modules
 	vars     []eval.Given
+	terse    bool
 	events   []event.Event // of the last run
 
 	// What a test may put in the place of the usual.
@@ -244,7 +250,7 @@ func (s *scenario) once(t testing.TB, o runOptions) string {
 	code := plan.Run(ctx, RunOptions{
 		Sinks: []event.Sink{rec}, Dial: dial, Registry: &Registry{}, Memory: s.memory, Redactor: &eval.Redactor{}, Files: &config.Files{}, Version: "test",
 		Check: o.check, Diff: o.diff, Keep: o.keep, Parallel: parallel, Limit: strings.Join(o.limit, ","), Hosts: o.limit, Limited: o.limit != nil,
-		Tags: o.tags, NoFuse: o.noFuse, Interrupt: interrupt, Now: ticking(), Artifact: s.artifact,
+		Tags: o.tags, NoFuse: o.noFuse, Terse: s.terse, Interrupt: interrupt, Now: ticking(), Artifact: s.artifact,
 	})
 	s.events = rec.events
 	s.sound(t, code)

@@ -142,12 +142,12 @@ func isFalse(v cty.Value) bool {
 func (m *member) bind(s *Step, in instanceOf) (bound, error) {
 	key := instanceKey{s, in.key}
 	if b, ok := m.bounds[key]; ok && !m.reachedAny(b.before) && (s.needs == 0 || b.epoch == m.node.epoch) {
-		return b, nil
+		return *b, nil
 	}
 	b, err := m.evaluate(s, in)
 	if err == nil && b.known() {
 		b.before, b.epoch = m.unreachedSteps(s), m.node.epoch
-		m.bounds[key] = b
+		m.bounds[key] = &b
 	}
 	return b, err
 }
@@ -379,8 +379,8 @@ func (m *member) noContainer(s *Step) error {
 		if of == nil {
 			continue
 		}
-		if rec := m.recordOf(of); rec != nil && rec.instances[""] != nil {
-			if ran, why := rec.instances[""].ran(); !ran {
+		if rec := m.recordOf(of); rec != nil && rec.self != nil {
+			if ran, why := rec.self.ran(); !ran {
 				return errNotRun{step: of.Name, why: why}
 			}
 		}

@@ -102,6 +102,26 @@ func (p *pending) wait() remote.Exit {
 	return p.exit
 }
 
+// acted are the steps whose actions it is made of.
+func (c *chain) acted() []*Step {
+	steps := make([]*Step, len(c.links))
+	for i, l := range c.links {
+		steps[i] = l.step
+	}
+	return steps
+}
+
+// asked are the step instances whose questions stand behind its actions.
+func (c *chain) asked() []instanceKey {
+	var keys []instanceKey
+	for _, l := range c.links {
+		if l.asked != nil {
+			keys = append(keys, l.asked.keys...)
+		}
+	}
+	return keys
+}
+
 // ran tells whether it is certain that a script was begun.
 func ran(e remote.Exit) bool { return e.State == remote.Ended || e.State == remote.TimedOut }
 
@@ -171,6 +191,7 @@ func (p *playRun) fromChain(ctx context.Context, t *turn, c Change, nth int) (a 
 		return Answer{}, false
 	}
 	n.chain.next++
+	defer n.clock.during(acting)()
 	if l.sent.lines != nil {
 		l.sent.lines.release()
 	}
@@ -264,6 +285,7 @@ func (p *playRun) following(t *turn) bool {
 	if n.chain == nil {
 		return false
 	}
+	defer n.clock.during(acting)()
 	l := n.chain.links[n.chain.next]
 	if l.step == t.step && l.key == t.key && ran(l.sent.outcome.wait()) {
 		return true

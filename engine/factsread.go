@@ -169,7 +169,9 @@ func (p *playRun) gather(m *member, set factSet, waits bool) map[int]Answer {
 		defer func() { m.node.hold = nil }()
 	}
 	epoch, out := m.node.epoch, map[int]Answer{}
+	back := p.trip(m.node, keys, nil)
 	answers := p.exchange(p.ctx, m.node, inquiries)
+	back()
 	k := 0
 	for i := range set.each {
 		m.hear(keys[k], inquiries[k], answers[k], epoch)

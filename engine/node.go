@@ -20,6 +20,9 @@ type node struct {
 	conn remote.Conn
 	gone *remote.Unreachable // why it cannot be reached; nil: not tried, or reached
 
+	at    *Step  // the step that the host has come to
+	clock *clock // nil: nobody asked where the time goes
+
 	hold func(context.Context) string // why nothing may be sent any more, while nothing was begun; nil: it may
 
 	chain    *chain // what was sent ahead; nil: nothing
@@ -55,7 +58,7 @@ func (n *node) connect(ctx context.Context) (remote.Conn, error) {
 	if n.gone != nil {
 		return nil, n.gone
 	}
-	conn, err := n.run.dial(ctx, n.host)
+	conn, err := n.dial(ctx)
 	if err != nil {
 		var u *remote.Unreachable
 		if !errors.As(err, &u) {
@@ -70,9 +73,33 @@ func (n *node) connect(ctx context.Context) (remote.Conn, error) {
 	return conn, nil
 }
 
+// dial makes a connection, and books the time.
+func (n *node) dial(ctx context.Context) (remote.Conn, error) {
+	if n.clock == nil {
+		return n.run.dial(ctx, n.host)
+	}
+	began, spent := n.run.opts.Now(), &remote.Dialing{}
+	conn, err := n.run.dial(spent.Watched(ctx), n.host)
+	n.clock.spend(placing, spent.Place)
+	n.clock.spend(shaking, spent.Handshake)
+	n.clock.spend(dialling, n.run.opts.Now().Sub(began)-spent.Place-spent.Handshake)
+	return conn, err
+}
+
+// slot waits for a place among the hosts that are worked on.
+func (n *node) slot(ctx context.Context) (release func(), err error) {
+	if n.clock == nil || n.run.slots == nil {
+		return n.run.slot(ctx)
+	}
+	began := n.run.opts.Now()
+	release, err = n.run.slot(ctx)
+	n.clock.spend(queueing, n.run.opts.Now().Sub(began))
+	return release, err
+}
+
 // reach tells why the host cannot be reached; nil: it can.
 func (n *node) reach(ctx context.Context) error {
-	release, err := n.run.slot(ctx)
+	release, err := n.slot(ctx)
 	if err != nil {
 		return err
 	}
@@ -120,7 +147,7 @@ func (n *node) exchange(ctx context.Context, scripts []remote.Script) []remote.E
 
 // transmit sends scripts unless they are held back when their turn has come.
 func (n *node) transmit(ctx context.Context, scripts []remote.Script, hold func(context.Context) string) []remote.Exit {
-	release, err := n.run.slot(ctx)
+	release, err := n.slot(ctx)
 	if err != nil {
 		return notStarted(len(scripts), err)
 	}

@@ -17,6 +17,7 @@ import (
 type playRun struct {
 	run     *run
 	plan    *Play
+	timings *timings  // nil: nobody asked where the time goes
 	members []*member // the hosts it began with, in inventory order
 	gone    []string  // the hosts that it names, and that an earlier play lost
 
@@ -55,14 +56,19 @@ func (p *playRun) do(ctx context.Context) {
 	p.announce()
 	unwatch := p.watch()
 	p.acted = p.epochs()
+	if p.run.opts.Timings {
+		p.timings = newTimings(p)
+	}
 	for _, st := range p.plan.stages() {
+		p.enter(st)
 		p.refresh(st)
 		p.survey(st)
 		if st.shared() {
 			p.together(ctx, st.steps[0])
-			continue
+		} else {
+			p.apart(ctx, st.steps)
 		}
-		p.apart(ctx, st.steps)
+		p.timings.meetAll()
 	}
 	unwatch()
 	p.halted(ctx) // what was interrupted says so, also where no step was left to start
@@ -77,7 +83,9 @@ func (p *playRun) do(ctx context.Context) {
 	for _, m := range p.members { // what was asked and bound is of no use to anybody now
 		m.heard, m.bounds, m.part = nil, nil, nil
 	}
-	p.run.emit(event.Event{Kind: event.PlayDone, Play: p.plan.Name, Seconds: p.since(begun)})
+	took := p.since(begun)
+	p.timings.tell(took)
+	p.run.emit(event.Event{Kind: event.PlayDone, Play: p.plan.Name, Seconds: took})
 }
 
 // survey notes what the stage's expressions may read of other hosts.
@@ -90,6 +98,7 @@ func (p *playRun) survey(st stage) {
 	}
 	if st.steps[0].looksAround {
 		p.surveyFacts(st.steps[0].others)
+		p.timings.meetAll()
 		p.names, p.hosts = p.hostList(), p.hostsValue()
 	}
 }
@@ -168,6 +177,7 @@ func (p *playRun) apart(ctx context.Context, steps []*Step) {
 			}
 			p.abandon(m.node)
 			p.tellAdrift(m)
+			m.node.clock.turn(waiting)
 		})
 	}
 	wg.Wait()
@@ -176,6 +186,7 @@ func (p *playRun) apart(ctx context.Context, steps []*Step) {
 // alone runs one step on one host.
 func (p *playRun) alone(ctx context.Context, m *member, s *Step) {
 	m.reached++
+	m.comeTo(s)
 	if why := p.halted(ctx); why != "" && !m.node.aheadOf() {
 		p.cancel(m, s, why)
 		return
@@ -380,10 +391,16 @@ func (p *playRun) retry(ctx context.Context, turns []*turn, attempt int) bool {
 				Attempt: attempt, Message: t.verdict.reason, Seconds: delay.Seconds()})
 		}
 	}
+	for _, t := range turns {
+		t.node().clock.turn(pausing)
+	}
 	select {
 	case <-time.After(delay):
 	case <-ctx.Done():
 	case <-p.run.opts.Interrupt:
+	}
+	for _, t := range turns {
+		t.node().clock.turn(deciding)
 	}
 	if p.halted(ctx) != "" {
 		return false

@@ -58,9 +58,15 @@ func each(turns []*turn, f func(*turn)) {
 	}
 	var wg sync.WaitGroup
 	for _, t := range turns {
-		wg.Go(func() { f(t) })
+		wg.Go(func() {
+			f(t)
+			t.node().clock.turn(waiting)
+		})
 	}
 	wg.Wait()
+	if len(turns) > 0 {
+		turns[0].member.play.timings.meetTurns(turns)
+	}
 }
 
 func (p *playRun) askAll(ctx context.Context, turns []*turn) {
@@ -184,7 +190,9 @@ func (p *playRun) askMore(ctx context.Context, turns []*turn, decisions []Decisi
 	each(who, func(t *turn) {
 		before := t.seen.Answers
 		p.started(t)
+		back := p.trip(t.node(), []instanceKey{{t.step, t.key}}, nil)
 		more := p.exchange(ctx, t.node(), []inquiry{{set: t.bound.set, questions: asking[t], listen: p.listenTo(t)}})[0]
+		back()
 		t.accept(ctx, append(append([]Answer(nil), before...), p.overlaid(t, asking[t], more)...))
 	})
 }
@@ -233,6 +241,7 @@ func (p *playRun) act(ctx context.Context, t *turn) {
 	ahead := p.chain(t)
 	n.epoch++
 	if ahead != nil {
+		p.tellTrip(n, ahead.asked(), ahead.acted(), 0)
 		n.send(ctx, ahead)
 	}
 	for _, c := range t.next.Changes {
@@ -312,6 +321,7 @@ func (p *playRun) carryOut(ctx context.Context, t *turn, c Change) (o Outcome, e
 // perform carries out one action. Questions, if there are any to go with it, are heard once it has ended by itself.
 func (p *playRun) perform(ctx context.Context, t *turn, action Action, next *forecast) Answer {
 	n := t.node()
+	defer n.clock.during(acting)()
 	var output func(remote.Stream, []byte)
 	closing := func() error { return nil }
 	if sh, ok := action.(Shell); ok {
@@ -323,7 +333,9 @@ func (p *playRun) perform(ctx context.Context, t *turn, action Action, next *for
 		return *failed
 	}
 	scripts := append([]remote.Script{f.script}, next.scripts(f.script.Account)...)
+	back := p.trip(n, next.asked(), []*Step{t.step})
 	exits := n.exchange(ctx, scripts)
+	back()
 	n.reap(ctx, f, &exits[0])
 	a := f.read(exits[0])
 	untorn(p.run.guard, &a)

@@ -28,6 +28,9 @@ type RunOptions struct {
 	Version  string        // of cvsplay
 	By       string        // who runs it, and from where: "USER@CONTROLLER"
 
+	Trips   bool // tell what travels together
+	Timings bool // tell where the time goes
+
 	Check    bool // ask and decide, act never
 	NoFuse   bool // every change by itself: none travels ahead of its step
 	Diff     bool // changes carry diffs
@@ -91,11 +94,13 @@ func (p *Plan) Run(ctx context.Context, o RunOptions) int {
 			break
 		}
 	}
+	end := &ending{run: r}
 	if !o.Keep && !o.Check {
-		r.payFinals()
+		end.lap("cleanup", r.payFinals)
 	}
 	r.outputs()
-	r.close()
+	end.lap("close", r.close)
+	end.tell()
 	return r.done(ctx)
 }
 

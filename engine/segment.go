@@ -76,7 +76,9 @@ func (p *playRun) questions(ctx context.Context, t *turn) ([]Question, []Answer)
 		keys, inquiries = append(keys, ahead...), append(inquiries, more...)
 	}
 	epoch := n.epoch
+	back := p.trip(n, keys, nil)
 	answers := p.exchange(ctx, n, inquiries)
+	back()
 	for i, key := range keys {
 		m.hear(key, inquiries[i], answers[i], epoch)
 	}
@@ -207,6 +209,14 @@ func (f *forecast) hear(exits []remote.Exit) {
 	}
 }
 
+// asked are the step instances that it asks.
+func (f *forecast) asked() []instanceKey {
+	if f == nil {
+		return nil
+	}
+	return f.keys
+}
+
 // asksHost tells whether a question goes to the host at all.
 func asksHost(qs []Question) bool {
 	for _, q := range qs {
@@ -250,6 +260,7 @@ func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inqu
 
 // exchange asks all inquiries of one host in one round trip, and the registry beside it.
 func (p *playRun) exchange(ctx context.Context, n *node, inquiries []inquiry) [][]Answer {
+	defer n.clock.during(asking)()
 	b := newBatch(inquiries)
 	b.ahead(func(at spot) bool { return at.inquiry > 0 || !slices.ContainsFunc(inquiries[0].questions, isPersons) })
 	var wg sync.WaitGroup

@@ -27,6 +27,7 @@ func (p *playRun) together(ctx context.Context, s *Step) {
 		return
 	}
 	p.gatherAll(s)
+	p.timings.meetAll()
 	whole := map[*member][]*turn{}
 	for _, key := range p.fleetKeys(ctx, s) {
 		for _, t := range p.fleet(ctx, s, key) {
@@ -80,7 +81,10 @@ func (p *playRun) fleet(ctx context.Context, s *Step, key string) []*turn {
 		case m.out:
 			all[i] = p.fallen(m, s, key)
 		case mine:
-			wg.Go(func() { all[i] = p.begin(ctx, m, s, in) })
+			wg.Go(func() {
+				m.comeTo(s)
+				all[i] = p.begin(ctx, m, s, in)
+			})
 		}
 	}
 	wg.Wait()
@@ -160,6 +164,7 @@ func (p *playRun) once(ctx context.Context, s *Step) {
 
 // onceOn runs the step on one host; lost tells that nothing was started there, and gives nothing but the turn that found out.
 func (p *playRun) onceOn(ctx context.Context, m *member, s *Step) (turns []*turn, lost bool) {
+	m.comeTo(s)
 	if t := p.dependency(m, s); t != nil {
 		return []*turn{t}, false
 	}

@@ -47,7 +47,7 @@ func (e *evaluation) host() *Host {
 		SSH: SSH{UserConfig: !e.decl.local}, Become: Become{Method: "sudo", User: "root"},
 	}
 	if f := e.decl.found; f != nil {
-		h.SSH.IdentityPEM, h.SSH.KnownHosts = f.Host.SSH.IdentityPEM, f.Host.SSH.KnownHosts
+		h.SSH.IdentityPEM, h.SSH.KnownHosts, h.SSH.Dial = f.Host.SSH.IdentityPEM, f.Host.SSH.KnownHosts, f.Host.SSH.Dial
 	}
 	var vars map[string]cty.Value
 	for _, s := range e.order {

@@ -1,5 +1,5 @@
 # The inventory that is used where no other is given: four simulated GPU hosts inside the cvsplay process. They are reached
-# over real SSH on the loopback address, and nothing of this machine is read or changed.
+# over real SSH, without a port of this machine, and nothing of it is read or changed.
 #
 # For machines of your own, write an inventory.hcl next to your playbook:
 #

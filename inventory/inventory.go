@@ -2,7 +2,9 @@
 package inventory
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -67,7 +69,11 @@ type SSH struct {
 	Bastion        string // name of another host
 	KnownHostsFile []string
 	KnownHosts     []byte // lines that are at hand (the lab's); only these are looked at
-	UserConfig     bool   // whether ~/.ssh/config is read; false for lab hosts
+	// Dial connects to the host where that is in this process (the lab's); nil: over the network.
+	Dial func(context.Context) (net.Conn, error)
+
+	UserConfig     bool // whether ~/.ssh/config is read; false for lab hosts
+	NoMaster       bool // whether the connection that a person's own ssh shares (ControlPath of ~/.ssh/config) is left alone
 	ConnectTimeout time.Duration
 	Keepalive      time.Duration
 }

@@ -3,17 +3,16 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-	"golang.org/x/crypto/ssh"
-
 	"cvsplay/engine/eval"
 	"cvsplay/engine/lab"
 	"cvsplay/engine/nodeset"
+	"github.com/hashicorp/hcl/v2"
 )
 
 // Lab is the source of simulated hosts inside this process:
@@ -83,10 +82,11 @@ func (s Lab) Open(_ context.Context, block SourceBlock) (Found, hcl.Diagnostics)
 	found := Found{Simulated: true, GroupOrder: b.groups}
 	if block.Idle {
 		for _, spec := range b.options.Hosts {
-			found.Hosts = append(found.Hosts, FoundHost{Name: spec.Name, Groups: b.groups, Host: Host{Address: "127.0.0.1", SSH: SSH{User: b.user}}})
+			found.Hosts = append(found.Hosts, FoundHost{Name: spec.Name, Groups: b.groups, Host: Host{Address: spec.Name, SSH: SSH{User: b.user}}})
 		}
 		return found, b.args.diags
 	}
+	b.options.Inside = true
 	l, err := lab.Start(b.options)
 	if err != nil {
 		return Found{}, hcl.Diagnostics{problem(block.DeclRange, "Lab not started", "The simulated hosts could not be started: %s.", err)}
@@ -95,15 +95,13 @@ func (s Lab) Open(_ context.Context, block SourceBlock) (Found, hcl.Diagnostics)
 	for _, h := range l.Hosts() {
 		found.Hosts = append(found.Hosts, FoundHost{Name: h.Name(), Groups: b.groups, Host: Host{
 			Address: h.Address(),
-			SSH:     SSH{User: b.user, Port: h.Port(), IdentityPEM: l.ClientKey(), KnownHosts: knownHost(h)},
+			SSH: SSH{
+				User: b.user, Port: h.Port(), IdentityPEM: l.ClientKey(), KnownHosts: h.KnownHosts(),
+				Dial: func(context.Context) (net.Conn, error) { return h.Dial() },
+			},
 		}})
 	}
 	return found, b.args.diags
-}
-
-// knownHost is the one line of known_hosts that a host needs: with all of them in every host, reading them would be quadratic.
-func knownHost(h *lab.Host) []byte {
-	return fmt.Appendf(nil, "[%s]:%d %s", h.Address(), h.Port(), ssh.MarshalAuthorizedKey(h.HostKey()))
 }
 
 // A labBuilder reads the block of a lab.

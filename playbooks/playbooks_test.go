@@ -219,7 +219,7 @@ func expandWord(word string) string {
 // target is how a simulated host is reached.
 func target(h *inventory.Host) ssh.Target {
 	return ssh.Target{
-		Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, IdentityPEM: h.SSH.IdentityPEM, KnownLines: h.SSH.KnownHosts,
+		Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, IdentityPEM: h.SSH.IdentityPEM, KnownLines: h.SSH.KnownHosts, Dial: h.SSH.Dial,
 		HostKeys: ssh.HostKeysStrict, Agent: ssh.AgentOff, Config: ssh.ConfigOff, ConnectTimeout: 15 * time.Second,
 		Become: become.Settings{Method: h.Become.Method, Password: h.Become.Password},
 	}

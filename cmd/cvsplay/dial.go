@@ -66,10 +66,13 @@ func (s *switchboard) target(h *inventory.Host) (ssh.Target, error) {
 		Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User,
 		IdentityFiles: h.SSH.IdentityFiles, IdentityPEM: h.SSH.IdentityPEM, Password: h.SSH.Password,
 		ConnectTimeout: h.SSH.ConnectTimeout, Keepalive: h.SSH.Keepalive,
-		KnownHosts: h.SSH.KnownHostsFile, KnownLines: h.SSH.KnownHosts, Become: becomeOf(h),
+		KnownHosts: h.SSH.KnownHostsFile, KnownLines: h.SSH.KnownHosts, Dial: h.SSH.Dial, Become: becomeOf(h),
 	}
 	if !h.SSH.UserConfig {
 		t.Config = ssh.ConfigOff
+	}
+	if h.SSH.NoMaster {
+		t.Master = ssh.MasterOff
 	}
 	if h.SSH.KnownHosts != nil { // the one key of a lab host is known: no policy applies
 		t.HostKeys = ssh.HostKeysStrict

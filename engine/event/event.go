@@ -23,11 +23,13 @@ const (
 	Out          Kind = "output"        // Play, Step, Key, Host, Stream, Line: one line a person's script printed
 	Retry        Kind = "retry"         // Play, Step, Key, Host, Attempt (the one that failed), Message, Seconds (until the next)
 	Warning      Kind = "warning"       // Message; Play, Step, Host where it belongs to one
+	RoundTrip    Kind = "round_trip"    // Play, Step (that waits for it), Host, Asked, Acted, Seconds; only where asked for
 	StepDone     Kind = "step_done"     // Play, Step, Key, Module, Host, Status, Ignored, Reason, Changes, Results, Seconds
 	Stopping     Kind = "stopping"      // Play, Message: why no other step starts
 	HostDone     Kind = "host_done"     // Play, Host, Status (worst), Message, NotReached
 	CleanupDone  Kind = "cleanup_done"  // Play, Step (that owes it), Module, Host, Status, Reason, Changes: what is owed to the end of the run
 	PlayDone     Kind = "play_done"     // Play, Seconds
+	Timings      Kind = "timings"       // Play, Seconds, Phases; only where asked for
 	OutputValue  Kind = "output_value"  // Name, Value, Message (the output's description)
 	RunDone      Kind = "run_done"      // Recap, ExitCode, Seconds; always the last
 )
@@ -103,6 +105,10 @@ type Event struct {
 	Simulated bool       `json:"simulated,omitempty"`
 	Steps     []StepInfo `json:"steps,omitempty"`
 
+	Asked  []string `json:"asked,omitempty"`  // steps whose questions travelled together; "host.facts" for facts
+	Acted  []string `json:"acted,omitempty"`  // steps whose changes travelled together
+	Phases []Phase  `json:"phases,omitempty"` // where the time of a play went
+
 	Recap    map[string]Counts `json:"recap,omitempty"`
 	ExitCode *int              `json:"exit_code,omitempty"`
 }
@@ -120,6 +126,30 @@ type Change struct {
 	Have string `json:"have,omitempty"`
 	Want string `json:"want,omitempty"`
 	Diff string `json:"diff,omitempty"` // unified diff; only with --diff
+}
+
+// A Phase is one thing that the time of a play went to.
+type Phase struct {
+	Step string `json:"step,omitempty"` // "": no step's, such as a connection
+	Name string `json:"name"`           // queue, place, dial, handshake, ask, decide, act, retry, wait, cleanup, close; see docs/events.md
+
+	// Path is the play's own time that went to it: at each barrier, that of the host which came last. The paths of all phases are the time of the
+	// play.
+	Path   float64 `json:"path,omitempty"`
+	Hosts  int     `json:"hosts,omitempty"`  // that spent time on it
+	Median float64 `json:"median,omitempty"` // seconds of these
+	Max    float64 `json:"max,omitempty"`
+
+	// Slowest are the hosts that spent most on it, the first the slowest; of wait those that the others waited for, and by how much they came later than
+	// the median host.
+	Slowest []HostSeconds `json:"slowest,omitempty"`
+	With    string        `json:"with,omitempty"` // ask: nobody waited for the step's questions, which travelled with this step's
+}
+
+// HostSeconds is the time that one host spent.
+type HostSeconds struct {
+	Host    string  `json:"host"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Counts are how many steps of a host ended in each state.

@@ -1,4 +1,4 @@
-// Package lab is the embedded fleet: simulated hosts in this process, reached over real SSH on loopback.
+// Package lab is the embedded fleet: simulated hosts in this process, reached over real SSH: on loopback, or inside the process (Options.Inside).
 //
 // The parts, from the bottom up:
 //

@@ -80,11 +80,24 @@ func (h *Host) Name() string { return h.spec.Name }
 // Spec is the host as it was ordered, defaults filled in.
 func (h *Host) Spec() HostSpec { return h.spec }
 
-// Address is where the host listens on this machine.
-func (h *Host) Address() string { return "127.0.0.1" }
+// Address is where the host listens on this machine, or its name where it does not.
+func (h *Host) Address() string {
+	if h.lab.opts.Inside {
+		return h.Name()
+	}
+	return loopback
+}
+
+const (
+	loopback = "127.0.0.1"
+	sshPort  = 22
+)
 
 // Port is the port it listens on.
 func (h *Host) Port() int {
+	if h.lab.opts.Inside {
+		return sshPort
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.port
@@ -95,6 +108,15 @@ func (h *Host) IP() string { return h.ip }
 
 // HostKey is the public key of its sshd.
 func (h *Host) HostKey() ssh.PublicKey { return h.key.PublicKey() }
+
+// KnownHosts is its line of known_hosts.
+func (h *Host) KnownHosts() []byte {
+	address := h.Address()
+	if port := h.Port(); port != sshPort {
+		address = fmt.Sprintf("[%s]:%d", address, port)
+	}
+	return fmt.Appendf(nil, "%s %s", address, ssh.MarshalAuthorizedKey(h.HostKey()))
+}
 
 // Lab is the fleet it belongs to.
 func (h *Host) Lab() *Lab { return h.lab }

@@ -20,6 +20,8 @@ type Options struct {
 	RTT   time.Duration    // added to every answer of every connection
 	Boot  time.Duration    // how long a host is away when it reboots; 300 ms by default
 	Now   func() time.Time // the hosts' clock; time.Now by default
+	// Inside tells that nobody but this process reaches the hosts: by Host.Dial, and at no port of this machine. So thousands of them need no open files.
+	Inside bool
 }
 
 // HostSpec describes one host. The zero value of all but Name is a sane machine.
@@ -63,8 +65,8 @@ type Lab struct {
 // OrdinaryUser is the account of every host beside root: it may use sudo.
 const OrdinaryUser = "amd"
 
-// Start starts a fleet. Its hosts listen on 127.0.0.1, each on a port of its own, and let the client key log in as root
-// and as OrdinaryUser. An error names the host it is about; then nothing runs.
+// Start starts a fleet. Its hosts listen on 127.0.0.1, each on a port of its own, unless they are for this process alone, and let the client key log in
+// as root and as OrdinaryUser. An error names the host it is about; then nothing runs.
 func Start(o Options) (*Lab, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -93,6 +95,9 @@ func Start(o Options) (*Lab, error) {
 		l.byName[h.Name()] = h
 	}
 	for _, h := range l.hosts {
+		if o.Inside {
+			break
+		}
 		if err := h.listen(); err != nil {
 			return nil, errors.Join(fmt.Errorf("lab host %q: %w", h.Name(), err), l.Close())
 		}
@@ -124,7 +129,7 @@ func (l *Lab) ClientKey() []byte { return l.keyPEM }
 func (l *Lab) KnownHosts() []byte {
 	var out []byte
 	for _, h := range l.hosts {
-		out = append(out, fmt.Sprintf("[%s]:%d %s", h.Address(), h.Port(), ssh.MarshalAuthorizedKey(h.HostKey()))...)
+		out = append(out, h.KnownHosts()...)
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package lab
 import (
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 )
@@ -79,7 +80,7 @@ func (n *Network) Dial(name string, port int) (net.Conn, error) {
 	if l == nil {
 		return nil, syscall.ECONNREFUSED
 	}
-	near, far := newConnPair()
+	near, far := newConnPair(virtualAddr(net.JoinHostPort(name, strconv.Itoa(port))))
 	go l.Accept(far)
 	return near, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -215,12 +216,10 @@ func (s *sshServer) forward(ch ssh.NewChannel) {
 
 // dial reaches a port inside the lab; the hosts' outside ports on 127.0.0.1 are known by their numbers too.
 func (w *World) dial(name string, port int) (net.Conn, error) {
-	if name == "127.0.0.1" || name == "localhost" {
+	if name == loopback || name == "localhost" {
 		for _, h := range w.lab().hosts {
 			if h.Port() == port {
-				near, far := newConnPair()
-				h.admit(far)
-				return near, nil
+				return h.Dial()
 			}
 		}
 	}
@@ -450,7 +449,7 @@ func (s *systemSSHD) Start(h *Host) {
 	})
 	s.process.exe = "/usr/sbin/sshd"
 	server := &sshServer{world: h.world, daemon: s.process, hostKeys: []ssh.Signer{h.key}, keyFiles: []string{".ssh/authorized_keys"}}
-	_ = h.world.net.Listen(&Listener{Process: s.process, Address: "0.0.0.0", Port: 22, Accept: server.serve})
+	_ = h.world.net.Listen(&Listener{Process: s.process, Address: "0.0.0.0", Port: sshPort, Accept: server.serve})
 }
 
 // Stop implements Service.
@@ -460,7 +459,7 @@ func (s *systemSSHD) Stop(*Host) { s.process.finish(exitStatus{signal: SIGTERM})
 func (h *Host) listen() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	ln, err := net.Listen("tcp", net.JoinHostPort(h.Address(), strconv.Itoa(h.port)))
+	ln, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(h.port)))
 	if err != nil {
 		return err
 	}
@@ -479,16 +478,27 @@ func (h *Host) accept(ln net.Listener) {
 		if err != nil {
 			return
 		}
-		if h.lab.opts.RTT > 0 {
-			conn = newDelayedConn(conn, h.lab.opts.RTT)
-		}
 		h.admit(conn)
 	}
 }
 
+// Dial connects to the host's SSH port without a port of this machine. A host that is unreachable, or where nobody listens, refuses.
+func (h *Host) Dial() (net.Conn, error) {
+	address := virtualAddr(net.JoinHostPort(h.Name(), strconv.Itoa(sshPort)))
+	if _, gone := h.faults.find(Unreachable); gone || h.world.net.at(sshPort) == nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: address, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	}
+	near, far := newConnPair(address)
+	h.admit(far)
+	return near, nil
+}
+
 // admit hands a connection to whoever listens on the host's port 22.
 func (h *Host) admit(conn net.Conn) {
-	l := h.world.net.at(22)
+	if h.lab.opts.RTT > 0 {
+		conn = newDelayedConn(conn, h.lab.opts.RTT)
+	}
+	l := h.world.net.at(sshPort)
 	_, silent := h.faults.find(Silent)
 	_, gone := h.faults.find(Unreachable)
 	switch {
@@ -552,6 +562,9 @@ func (h *Host) cut(p *Process) {
 func (h *Host) SetFaults(list ...Fault) error {
 	if err := h.faults.set(list); err != nil {
 		return err
+	}
+	if h.lab.opts.Inside {
+		return nil
 	}
 	gone := slices.ContainsFunc(list, func(f Fault) bool { return f.Kind == Unreachable })
 	h.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 	"cvsplay/engine/remote/shell"
 )
 
-// A conn is remote.Conn over SSH. It is one connection; where the server allows too few sessions on it, more are made.
+// A conn is remote.Conn over SSH. It is one connection, a master's or ours; where the server allows too few sessions on it, more are made.
 type conn struct {
 	pool   *Pool
 	route  route
@@ -24,6 +25,8 @@ type conn struct {
 	host   *shell.Host
 
 	mu      sync.Mutex
+	closed  bool
+	master  *master // nil: there is none, or none any more
 	clients []*client
 	files   *fileTransfer
 	noSFTP  bool
@@ -32,9 +35,9 @@ type conn struct {
 // maxClients bounds the connections to one host.
 const maxClients = 6
 
-func newConn(p *Pool, r route, cl *client, b become.Settings, opts shell.Options) *conn {
+func newConn(p *Pool, r route, m *master, clients []*client, b become.Settings, opts shell.Options) *conn {
 	b.Run = opts.Run
-	c := &conn{pool: p, route: r, become: b, run: opts.Run, clients: []*client{cl}}
+	c := &conn{pool: p, route: r, become: b, run: opts.Run, master: m, clients: clients}
 	c.host = shell.NewHost(c, opts)
 	return c
 }
@@ -66,19 +69,15 @@ func (c *conn) Close() error {
 	for _, cl := range c.clients {
 		errs = append(errs, cl.Close())
 	}
-	c.clients = nil
+	c.clients, c.closed = nil, true
 	return errors.Join(errs...)
 }
 
-// Start is shell.Starter's Start. It does not wait for the answer to its request: the shell's own first marker is one, a round trip earlier.
+// Start is shell.Starter's Start.
 func (c *conn) Start(ctx context.Context, account string) (shell.Process, error) {
-	p, err := c.session(ctx)
+	p, err := c.start(ctx, order{command: "exec " + shell.CommandLine(c.run)})
 	if err != nil {
 		return nil, err
-	}
-	if _, err := p.ch.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{"exec " + shell.CommandLine(c.run)})); err != nil {
-		p.Close()
-		return nil, p.client.lost()
 	}
 	if account == "" || account == c.route.user {
 		return p, nil
@@ -90,12 +89,48 @@ func (c *conn) Start(ctx context.Context, account string) (shell.Process, error)
 	return p, nil
 }
 
+// An order is what a session is to run: a command line of the login shell's, or a subsystem of the server.
+type order struct {
+	command   string
+	subsystem bool
+}
+
+// errNoSubsystem says that a server does not have the subsystem that was ordered.
+var errNoSubsystem = errors.New("the server has no such subsystem")
+
+// start begins a session.
+func (c *conn) start(ctx context.Context, o order) (shell.Process, error) {
+	c.mu.Lock()
+	m := c.master
+	c.mu.Unlock()
+	if m != nil {
+		p, err := m.start(ctx, o, c.route.timeout)
+		if err == nil || ctx.Err() != nil {
+			return p, err
+		}
+		if _, refused := errors.AsType[*masterRefused](err); !refused {
+			c.mu.Lock()
+			c.master = nil
+			c.mu.Unlock()
+		}
+	}
+	p, err := c.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.order(o); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
 // session opens a session channel on the first connection that allows one, and makes another connection where none does.
 func (c *conn) session(ctx context.Context) (*process, error) {
 	c.mu.Lock()
-	clients := append([]*client(nil), c.clients...)
+	clients, closed := slices.Clone(c.clients), c.closed
 	c.mu.Unlock()
-	if len(clients) == 0 {
+	if closed {
 		return nil, shell.ErrClosed
 	}
 	for _, cl := range clients {
@@ -124,7 +159,7 @@ func (c *conn) session(ctx context.Context) (*process, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.clients == nil {
+	if c.closed {
 		cl.Close()
 		return nil, shell.ErrClosed
 	}
@@ -177,6 +212,21 @@ func newProcess(cl *client, ch ssh.Channel, reqs <-chan *ssh.Request) *process {
 	p := &process{client: cl, ch: ch, exited: make(chan struct{}), closed: make(chan struct{})}
 	go p.serve(reqs)
 	return p
+}
+
+// order says what the session is to run. It does not wait to hear that a command begins: the shell's own first marker says so, a round trip earlier.
+func (p *process) order(o order) error {
+	if !o.subsystem {
+		if _, err := p.ch.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{o.command})); err != nil {
+			return p.client.lost()
+		}
+		return nil
+	}
+	ok, err := p.ch.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{o.command}))
+	if err == nil && !ok {
+		return errNoSubsystem
+	}
+	return err
 }
 
 // serve reads what the server says of the channel, until it is closed.

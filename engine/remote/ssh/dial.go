@@ -33,15 +33,27 @@ func (d *dialer) Dial(ctx context.Context) (remote.Conn, error) {
 	if err != nil {
 		return nil, &remote.Unreachable{Host: d.target.Name, Addr: d.target.Address, Cause: "settings", Detail: err.Error(), Err: err}
 	}
+	if m := findMaster(ctx, r); m != nil {
+		return newConn(d.pool, r, m, nil, d.target.Become, d.shell), nil
+	}
 	cl, err := d.pool.connect(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(d.pool, r, cl, d.target.Become, d.shell), nil
+	return newConn(d.pool, r, nil, []*client{cl}, d.target.Become, d.shell), nil
 }
 
-// connect reaches a route's host, through its bastions. Its error is an *Unreachable.
+// connect reaches a route's host, through its bastions. Its error is an *Unreachable. A bastion that was there when it was last looked at may turn out to
+// be gone; it is reached once more then.
 func (p *Pool) connect(ctx context.Context, r route) (*client, error) {
+	cl, err := p.connectOnce(ctx, r)
+	if errors.Is(err, errBastionGone) {
+		cl, err = p.connectOnce(ctx, r)
+	}
+	return cl, err
+}
+
+func (p *Pool) connectOnce(ctx context.Context, r route) (*client, error) {
 	var via *client
 	if len(r.bastions) > 0 {
 		var err error
@@ -134,17 +146,34 @@ func (a *attempt) try(ctx context.Context) (*client, error) {
 
 func (a *attempt) dial(ctx context.Context) (net.Conn, error) {
 	if a.via != nil {
-		conn, err := a.via.dial(ctx, a.route.addr())
-		if err != nil && ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return conn, err
+		return a.dialThrough(ctx)
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", a.route.addr())
+	dial := a.route.dial
+	if dial == nil {
+		dial = func(ctx context.Context) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", a.route.addr())
+		}
+	}
+	conn, err := dial(ctx)
 	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	return conn, err
+}
+
+var errBastionGone = errors.New("the connection to the bastion broke")
+
+func (a *attempt) dialThrough(ctx context.Context) (net.Conn, error) {
+	conn, err := a.via.dial(ctx, a.route.addr())
+	if _, refused := errors.AsType[*ssh.OpenChannelError](err); err == nil || refused {
+		return conn, err
+	}
+	select {
+	case <-a.via.dead:
+		return nil, fmt.Errorf("%w: %w", errBastionGone, err)
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 func (a *attempt) handshake(ctx context.Context, conn *wire) (*client, error) {

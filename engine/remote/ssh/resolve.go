@@ -31,6 +31,8 @@ type route struct {
 	known       []string // files; the first is written to
 	hashNames   bool
 	bastions    []route
+	masters     []string // sockets on which a person's own ssh may share its connection
+	dial        Dial     // nil: TCP
 }
 
 func (r route) addr() string { return net.JoinHostPort(r.host, strconv.Itoa(r.port)) }
@@ -55,7 +57,7 @@ func (p *Pool) resolve(t Target, depth int) (route, error) {
 		}
 	}
 	r := route{
-		identityPEM: t.IdentityPEM, knownLines: t.KnownLines,
+		identityPEM: t.IdentityPEM, knownLines: t.KnownLines, dial: t.Dial,
 		name: t.Name, host: l.host(), user: l.remoteUser(), password: t.Password,
 		port: t.Port, timeout: t.ConnectTimeout, keepalive: t.Keepalive, policy: p.policy(t, l),
 		useAgent:  t.Agent == AgentOn && l.values["identityagent"] != "none",
@@ -70,8 +72,20 @@ func (p *Pool) resolve(t Target, depth int) (route, error) {
 		r.keyName = strings.ToLower(a)
 	}
 	var err error
-	r.bastions, err = p.jumps(t, l, depth)
-	return r, err
+	if r.bastions, err = p.jumps(t, l, depth); err != nil {
+		return r, err
+	}
+	if p.trustsMasters(t) {
+		r.masters = r.masterSockets(l, p.opts.Home)
+	}
+	return r, nil
+}
+
+// trustsMasters tells whether a connection that a person's own ssh made is as good as ours: where somebody said another way, other keys or another
+// judgement of host keys than ssh knows of, it is not.
+func (p *Pool) trustsMasters(t Target) bool {
+	return t.Master == MasterOn && t.Bastions == nil && t.IdentityPEM == nil && t.KnownLines == nil && len(t.KnownHosts) == 0 &&
+		t.HostKeys == HostKeysDefault && p.opts.HostKeys == HostKeysDefault
 }
 
 // numbers settles port and times.

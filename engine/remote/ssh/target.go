@@ -6,6 +6,8 @@
 package ssh
 
 import (
+	"context"
+	"net"
 	"time"
 
 	"cvsplay/engine/remote"
@@ -26,6 +28,7 @@ type Target struct {
 	Agent         Agent
 
 	Bastions []Target // to go through, the first one first; nil: ProxyJump of ssh_config
+	Dial     Dial     // makes the stream that SSH is spoken on, where there are no bastions; nil: TCP
 
 	ConnectTimeout time.Duration // for TCP, banner, key exchange and authentication together; default 10 s
 	Keepalive      time.Duration // between two keepalives; three without an answer end the connection; default 15 s
@@ -36,7 +39,11 @@ type Target struct {
 
 	Become become.Settings
 	Config Config
+	Master Master
 }
+
+// A Dial connects to a host's SSH server by something else than TCP. Its errors are those of package net.
+type Dial func(ctx context.Context) (net.Conn, error)
 
 // An Agent says whether keys of the SSH agent are offered.
 type Agent int
@@ -54,6 +61,15 @@ type Config int
 const (
 	ConfigOn  Config = iota // ~/.ssh/config, then /etc/ssh/ssh_config
 	ConfigOff               // neither
+)
+
+// A Master says whether the connection that a person's own ssh keeps open to a host is used.
+type Master int
+
+// The uses of masters.
+const (
+	MasterOn  Master = iota // where ssh_config names its socket (ControlPath), and nothing is set that ssh does not know of
+	MasterOff               // never
 )
 
 // A HostKeyPolicy says what becomes of a host whose key is not in known_hosts.

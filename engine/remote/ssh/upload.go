@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/pkg/sftp"
-	"golang.org/x/crypto/ssh"
 
 	"cvsplay/engine/remote"
+	"cvsplay/engine/remote/shell"
 )
 
 // The scripts of an upload. SFTP cannot make a file that was never readable by others (the client has no say in the mode), so the shell makes
@@ -163,7 +163,7 @@ func exitError(e remote.Exit) error {
 
 // A fileTransfer is an SFTP session.
 type fileTransfer struct {
-	process *process
+	process shell.Process
 	sftp    *sftp.Client
 }
 
@@ -185,14 +185,7 @@ func (c *conn) transfer(ctx context.Context) (*fileTransfer, error) {
 	if files != nil {
 		return files, nil
 	}
-	p, err := c.session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	client, err := startSFTP(ctx, p)
-	if err != nil {
-		p.Close()
-	}
+	p, client, err := c.startSFTP(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
@@ -200,7 +193,7 @@ func (c *conn) transfer(ctx context.Context) (*fileTransfer, error) {
 		return nil, err
 	}
 	files = &fileTransfer{process: p, sftp: client}
-	if c.files != nil || c.clients == nil {
+	if c.files != nil || c.closed {
 		// Another upload was faster, or the connection was closed.
 		go files.close()
 		if c.files == nil {
@@ -222,24 +215,37 @@ func (c *conn) forget(files *fileTransfer) {
 	files.close()
 }
 
-func startSFTP(ctx context.Context, p *process) (*sftp.Client, error) {
-	defer context.AfterFunc(ctx, func() { p.Close() })()
-	go func() { _, _ = io.Copy(io.Discard, p.Stderr()) }() // ends with the channel
-	ok, err := p.ch.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"}))
-	if err == nil && ok {
-		var client *sftp.Client
-		if client, err = sftp.NewClientPipe(p.ch, p.ch, sftp.UseConcurrentWrites(true)); err == nil {
-			return client, nil
-		}
+func (c *conn) startSFTP(ctx context.Context) (shell.Process, *sftp.Client, error) {
+	p, err := c.start(ctx, order{command: "sftp", subsystem: true})
+	switch {
+	case errors.Is(err, errNoSubsystem):
+		return nil, nil, errNoSFTP
+	case err != nil:
+		return nil, nil, err
 	}
+	defer context.AfterFunc(ctx, func() { p.Close() })()
+	go func() { _, _ = io.Copy(io.Discard, p.Stderr()) }() // ends with the session
+	client, err := sftp.NewClientPipe(p.Stdout(), stdinOf{p.Stdin(), p}, sftp.UseConcurrentWrites(true))
+	if err == nil {
+		return p, client, nil
+	}
+	defer p.Close()
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	if gone := p.Gone(ctx); gone != nil {
-		return nil, gone
+		return nil, nil, gone
 	}
-	return nil, errNoSFTP
+	return nil, nil, errNoSFTP
 }
+
+// A stdinOf is a process's standard input; nothing comes after it is closed.
+type stdinOf struct {
+	io.Writer
+	process shell.Process
+}
+
+func (s stdinOf) Close() error { return s.process.Close() }
 
 // A contextReader stops with its context.
 type contextReader struct {

@@ -72,6 +72,7 @@ func (p *playRun) questions(ctx context.Context, t *turn) ([]Question, []Answer)
 	p.started(t)
 	keys, inquiries := []instanceKey{own}, []inquiry{{set: t.bound.set, questions: qs, listen: p.listenTo(t)}}
 	if asksHost(qs) {
+		n.prepare(ctx)
 		ahead, more := p.ahead(t, shares)
 		keys, inquiries = append(keys, ahead...), append(inquiries, more...)
 	}

@@ -73,6 +73,12 @@ cover: ## Tell which code the tests reach
 	$(GO) tool cover -func=bin/cover.out | tail -n 1
 	$(GO) tool cover -html=bin/cover.out -o bin/cover.html
 
+# BENCH chooses rows (BENCH='P1,P2'), BENCH_HOSTS the simulated hosts; BENCH_FLAGS is for the rest (BENCH_FLAGS=--help tells).
+.PHONY: bench
+bench: ## Measure speed and cost against the floor and other tools (bin/bench has the table and the charts; takes 20 minutes)
+	@mkdir -p bin && $(GO) build -o bin/bench-run ./cmd/bench
+	@bin/bench-run $(if $(BENCH),--rows '$(BENCH)') $(if $(BENCH_HOSTS),--hosts $(BENCH_HOSTS)) $(BENCH_FLAGS)
+
 .PHONY: cluster-up
 cluster-up: ## Start three nodes and a registry on the local Docker Engine
 	$(CLUSTER) up 3

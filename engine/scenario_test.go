@@ -52,7 +52,7 @@ func TestRuns(t *testing.T) {
 				t.Error(udiff.Unified("want", "got", want, got))
 			}
 			terse := scenarioOf(t, archive)
-			terse.terse = true
+			terse.tune = func(o *RunOptions) { o.Terse = true }
 			if short := terse.play(t); short != got {
 				t.Errorf("without the results that nobody reads it is another run:\n%s", udiff.Unified("whole", "terse", got, short))
 			}
@@ -87,7 +87,6 @@ type scenario struct {
 	runs     []string
 	modules  Modules
 	vars     []eval.Given
-	terse    bool
 	events   []event.Event // of the last run
 
 	// What a test may put in the place of the usual.
@@ -95,6 +94,7 @@ type scenario struct {
 	artifact func(host, path string) (io.WriteCloser, error)
 	watch    func(event.Event)
 	memory   Memory
+	tune     func(*RunOptions)
 }
 
 const threeHosts = `group "all_three" {
@@ -247,11 +247,15 @@ func (s *scenario) once(t testing.TB, o runOptions) string {
 		dial = s.dial
 	}
 	parallel, _ := strconv.Atoi(o.parallel)
-	code := plan.Run(ctx, RunOptions{
+	options := RunOptions{
 		Sinks: []event.Sink{rec}, Dial: dial, Registry: &Registry{}, Memory: s.memory, Redactor: &eval.Redactor{}, Files: &config.Files{}, Version: "test",
 		Check: o.check, Diff: o.diff, Keep: o.keep, Parallel: parallel, Limit: strings.Join(o.limit, ","), Hosts: o.limit, Limited: o.limit != nil,
-		Tags: o.tags, NoFuse: o.noFuse, Terse: s.terse, Interrupt: interrupt, Now: ticking(), Artifact: s.artifact,
-	})
+		Tags: o.tags, NoFuse: o.noFuse, Interrupt: interrupt, Now: ticking(), Artifact: s.artifact,
+	}
+	if s.tune != nil {
+		s.tune(&options)
+	}
+	code := plan.Run(ctx, options)
 	s.events = rec.events
 	s.sound(t, code)
 	if o.check && s.snapshot() != before {

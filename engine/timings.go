@@ -96,6 +96,9 @@ func (t *timings) meet(hosts []*member) {
 	t.compare(hosts, last.step)
 	for _, m := range hosts {
 		c := m.node.clock
+		if m.out {
+			c.since = now // it has left the play, and waits for nobody
+		}
 		c.close(now)
 		for _, s := range c.spent {
 			c.total.add(s.step, s.phase, s.time)
@@ -170,10 +173,28 @@ func (t *timings) tell(took float64) {
 			ev.Phases = append(ev.Phases, event.Phase{Step: s.Name, Name: asking.String(), With: with.Name})
 		}
 	}
+	ev.Phases = append(ev.Phases, t.alone())
 	t.play.run.emit(ev)
 	for _, m := range t.play.members {
 		m.node.clock = nil
 	}
+}
+
+// alone is the time that each host spent by itself, in all phases but where it waited for others.
+func (t *timings) alone() event.Phase {
+	all := &phaseFold{}
+	for _, m := range t.play.members {
+		spent := event.HostSeconds{Host: m.node.host.Name}
+		for _, s := range m.node.clock.total {
+			if s.phase != waiting {
+				spent.Seconds += s.time.Seconds()
+			}
+		}
+		all.hosts = append(all.hosts, spent)
+	}
+	out := t.phase(all)
+	out.Name = "all"
+	return out
 }
 
 func (s spells) sum() time.Duration {

@@ -222,7 +222,7 @@ func (s *session) step(kind eventKind, text []byte) (over bool, err error) {
 		return true, err
 	}
 	a := &to.answer
-	if kind == input || a.ended {
+	if kind == input || kind == execution && a.ended {
 		if s.suffers() {
 			return true, nil
 		}
@@ -263,16 +263,24 @@ func (s *session) suffers() bool {
 		}
 		s.hung = true
 	}
-	time.Sleep(s.fault.delay)
+	var late <-chan time.Time
+	if s.fault.delay > 0 {
+		late = time.After(s.fault.delay)
+	}
+	select {
+	case <-late:
+	case <-s.fault.over:
+	}
 	return false
 }
 
 // A fault is what goes wrong on some hosts.
 type fault struct {
 	kind  string        // "hang": the first answer is late; "slow": every answer is; "drop": the session ends in the place of an answer
+	over  chan struct{} // closed when another fault, or none, takes its place: what waits goes on
 	host  netip.Addr    // the one that has it; the zero Addr: see every
 	every uint32        // or one address in so many
-	delay time.Duration // for "hang" and "slow"
+	delay time.Duration // for "hang" and "slow"; 0: until it is over
 }
 
 // on is the fault of one host; nil where it has none.
@@ -291,6 +299,13 @@ func (f *fault) on(addr netip.Addr) *fault {
 		return f
 	}
 	return nil
+}
+
+// suffer makes a fault that of the connections to come; nil: none.
+func (f *fleet) suffer(next *fault) {
+	if last := f.fault.Swap(next); last != nil {
+		close(last.over)
+	}
 }
 
 // start sets every host back: to a machine that nobody has touched, or to one that has settled.

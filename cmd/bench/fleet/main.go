@@ -44,7 +44,7 @@ type command struct {
 	Host  string `json:"host,omitempty"`  // settle: whose state all hosts get by "settled"; fault: who has it
 	Kind  string `json:"kind,omitempty"`  // fault: "hang", "slow", "drop"; "": none
 	Every uint32 `json:"every,omitempty"` // fault: one host in so many has it
-	Delay string `json:"delay,omitempty"` // fault: how late it answers
+	Delay string `json:"delay,omitempty"` // fault: how late it answers; "": when the fault is over
 }
 
 // A reply is one line of standard output; the first one comes unasked.
@@ -123,7 +123,11 @@ func (f *fleet) obey(c command) error {
 		}
 		return err
 	case "fault":
-		return f.suffer(c)
+		to, err := c.fault()
+		if err == nil {
+			f.suffer(to)
+		}
+		return err
 	case "count":
 		return nil
 	}
@@ -147,27 +151,24 @@ func (f *fleet) restart(c command) error {
 	return nil
 }
 
-func (f *fleet) suffer(c command) error {
+// fault is the one that a command orders; nil for none.
+func (c command) fault() (*fault, error) {
 	delay, err := optional(c.Delay)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch c.Kind {
 	case "":
-		f.fault.Store(nil)
-		return nil
+		return nil, nil
 	case "hang", "slow", "drop":
 	default:
-		return fmt.Errorf("no fault is called %q", c.Kind)
+		return nil, fmt.Errorf("no fault is called %q", c.Kind)
 	}
-	to := &fault{kind: c.Kind, every: c.Every, delay: delay}
+	f := &fault{kind: c.Kind, every: c.Every, delay: delay, over: make(chan struct{})}
 	if c.Host != "" {
-		if to.host, err = netip.ParseAddr(c.Host); err != nil {
-			return err
-		}
+		f.host, err = netip.ParseAddr(c.Host)
 	}
-	f.fault.Store(to)
-	return nil
+	return f, err
 }
 
 // optional is a duration; 0 where nothing is said.

@@ -127,14 +127,30 @@ func (a *agentKeys) close() error {
 // A login is the attempt to authenticate on one connection. It remembers what it offered, to explain a failure.
 type login struct {
 	route   route
-	offered []string // keys, in order
+	offered []offer
 	useless []string // identities that could not be offered, and why
 	refused bool     // the password was given once already
+	used    string   // the key that signed last
+}
+
+// An offer is a key that the host may choose, and where it is from.
+type offer struct {
+	key   ssh.PublicKey
+	where string
 }
 
 // methods are the ways to authenticate, in ssh's order. Keys are read when the server asks for them.
 func (l *login) methods(p *Pool) []ssh.AuthMethod {
-	methods := []ssh.AuthMethod{ssh.PublicKeysCallback(func() ([]ssh.Signer, error) { return l.signers(p), nil })}
+	methods := []ssh.AuthMethod{ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
+		signers := l.signers(p)
+		if len(signers) < 2 {
+			return signers, nil
+		}
+		for i, s := range signers {
+			signers[i] = noting(s, func() { l.used = string(s.PublicKey().Marshal()) })
+		}
+		return p.worked.order(l.route.likeness(), signers), nil
+	})}
 	if l.route.password == "" {
 		return methods
 	}
@@ -159,7 +175,7 @@ func (l *login) interactive(_, _ string, questions []string, echos []bool) ([]st
 	return []string{l.route.password}, nil
 }
 
-// signers are the keys to offer: those that were named first, since servers count attempts; then all of the agent.
+// signers are the keys to offer: those that were named first, since servers count attempts; then all of the agent. The list is the caller's.
 func (l *login) signers(p *Pool) []ssh.Signer {
 	if l.route.identityPEM != nil {
 		return l.atHand()
@@ -202,7 +218,7 @@ func (l *login) signers(p *Pool) []ssh.Signer {
 
 // offer notes a key that is offered.
 func (l *login) offer(s ssh.Signer, where string) ssh.Signer {
-	l.offered = append(l.offered, fmt.Sprintf("%s %s (%s)", s.PublicKey().Type(), ssh.FingerprintSHA256(s.PublicKey()), where))
+	l.offered = append(l.offered, offer{s.PublicKey(), where})
 	return s
 }
 
@@ -228,13 +244,24 @@ func (l *login) agentSigners(p *Pool) []ssh.Signer {
 	return signers
 }
 
+// succeeded remembers which of several keys was wanted.
+func (l *login) succeeded(p *Pool) {
+	if l.used != "" {
+		p.worked.put(l.route.likeness(), l.used)
+	}
+}
+
 // failure explains why the host did not let us in.
 func (l *login) failure() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "the host does not let %s in", l.route.user)
 	switch {
 	case len(l.offered) > 0:
-		b.WriteString("; keys offered: " + strings.Join(l.offered, ", "))
+		var offered []string
+		for _, o := range l.offered {
+			offered = append(offered, fmt.Sprintf("%s %s (%s)", o.key.Type(), ssh.FingerprintSHA256(o.key), o.where))
+		}
+		b.WriteString("; keys offered: " + strings.Join(offered, ", "))
 	default:
 		b.WriteString("; there was no key to offer")
 	}

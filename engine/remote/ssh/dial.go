@@ -62,12 +62,12 @@ func (p *Pool) connectOnce(ctx context.Context, r route) (*client, error) {
 		}
 	}
 	times, asked := remote.DialingOf(ctx), time.Now()
-	err := p.enter(ctx)
+	err := p.gate.enter(ctx)
 	times.Place += time.Since(asked)
 	if err != nil {
 		return nil, cancelled(r, err)
 	}
-	defer p.leave()
+	defer p.gate.leave()
 	parent := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errNoAnswer)
 	defer cancel()
@@ -128,6 +128,7 @@ func (a *attempt) try(ctx context.Context) (*client, error) {
 	cl, err := a.handshake(ctx, w)
 	remote.DialingOf(ctx).Handshake += time.Since(began)
 	if err == nil {
+		a.login.succeeded(a.pool)
 		return cl, nil
 	}
 	if other, ok := errors.AsType[*otherTypes](err); ok && a.only == nil {
@@ -138,6 +139,7 @@ func (a *attempt) try(ctx context.Context) (*client, error) {
 		return nil, backoff.Permanent(context.Cause(ctx))
 	}
 	if !w.spoke.Load() && dropped(err) {
+		a.pool.gate.dropped()
 		a.last = fmt.Errorf("the server closes the connection before it says a word: %w", err)
 		return nil, a.last
 	}

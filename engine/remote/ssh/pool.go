@@ -1,11 +1,9 @@
 package ssh
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 
 	"cvsplay/engine/remote/shell"
@@ -13,7 +11,7 @@ import (
 
 // Options are a Pool's. The zero value is what ssh does.
 type Options struct {
-	Handshakes  int           // at a time, over all hosts: they cost CPU; 0: 8 for each CPU
+	Handshakes  int           // at a time, over all hosts; 0: as many as the machine bears
 	HostKeys    HostKeyPolicy // for targets that say nothing, above ssh_config
 	ConfigFiles []string      // nil: ~/.ssh/config and /etc/ssh/ssh_config
 	Home        string        // whose ~/.ssh it is; "": the user's
@@ -24,10 +22,12 @@ type Options struct {
 // A Pool is what the hosts of a run share. It is safe for concurrent use.
 type Pool struct {
 	opts  Options
-	gate  chan struct{} // holds one for each handshake under way
+	gate  *gate
 	known knownFiles
 	keys  keyFiles
 	agent agentKeys
+
+	worked workedKeys
 
 	readConfig sync.Once
 	config     []*configFile
@@ -41,9 +41,6 @@ type Pool struct {
 
 // NewPool returns a Pool. Close it to let go of bastions and agent.
 func NewPool(o Options) *Pool {
-	if o.Handshakes <= 0 {
-		o.Handshakes = 8 * runtime.NumCPU()
-	}
 	if o.Home == "" {
 		o.Home, _ = os.UserHomeDir()
 	}
@@ -53,7 +50,7 @@ func NewPool(o Options) *Pool {
 	if o.ConfigFiles == nil {
 		o.ConfigFiles = []string{filepath.Join(o.Home, ".ssh", "config"), "/etc/ssh/ssh_config"}
 	}
-	return &Pool{opts: o, gate: make(chan struct{}, o.Handshakes), bastions: map[string]*bastion{}, agent: agentKeys{socket: o.AgentSocket}}
+	return &Pool{opts: o, gate: newGate(o.Handshakes), bastions: map[string]*bastion{}, agent: agentKeys{socket: o.AgentSocket}}
 }
 
 // Close ends the connections to bastions, and with them what goes through them.
@@ -72,18 +69,6 @@ func (p *Pool) Close() error {
 	}
 	return errors.Join(append(errs, p.agent.close())...)
 }
-
-// enter waits for a place among the handshakes; leave gives it back.
-func (p *Pool) enter(ctx context.Context) error {
-	select {
-	case p.gate <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (p *Pool) leave() { <-p.gate }
 
 func (p *Pool) otherAgent(socket string) *agentKeys {
 	p.mu.Lock()

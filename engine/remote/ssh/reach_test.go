@@ -384,11 +384,11 @@ func TestDropsBeforeTheBannerAreRetried(t *testing.T) {
 }
 
 func TestManyHostsOnACrowdedServer(t *testing.T) {
-	s := remotetest.Sshd(t, "MaxStartups 3:50:6", "MaxSessions 2")
+	s := remotetest.Sshd(t, "MaxStartups 10:30:60", "MaxSessions 2")
 	user := remotetest.Account{}.Make(t)
-	p := pool(t, ssh.Options{Handshakes: 12})
+	p := pool(t, ssh.Options{})
 	var all sync.WaitGroup
-	for range 40 {
+	for range 200 {
 		all.Go(func() { works(t, p.Dialer(target(s, user))) })
 	}
 	all.Wait()

@@ -19,11 +19,16 @@ import (
 	"cvsplay/inventory"
 )
 
+// argued is one step instance's arguments. Nobody changes it: hosts share it.
+type argued struct {
+	args  Args                 // nil where something is not known yet
+	asks  []Question           // of args
+	given map[string]cty.Value // defaults included; what results repeat
+}
+
 // A bound is one step instance's arguments and setting on one host.
 type bound struct {
-	args    Args                 // nil where something is not known yet
-	asks    []Question           // of args
-	given   map[string]cty.Value // defaults included; what results repeat
+	argued
 	set     setting
 	depends []string // what the unknown parts depend on, as a person wrote it: "step.image.ref"
 	epoch   int      // of the host, when this was evaluated
@@ -137,12 +142,12 @@ func isFalse(v cty.Value) bool {
 func (m *member) bind(s *Step, in instanceOf) (bound, error) {
 	key := instanceKey{s, in.key}
 	if b, ok := m.bounds[key]; ok && !m.reachedAny(b.before) && (s.needs == 0 || b.epoch == m.node.epoch) {
-		return b, nil
+		return *b, nil
 	}
 	b, err := m.evaluate(s, in)
 	if err == nil && b.known() {
 		b.before, b.epoch = m.unreachedSteps(s), m.node.epoch
-		m.bounds[key] = b
+		m.bounds[key] = &b
 	}
 	return b, err
 }
@@ -169,43 +174,72 @@ func (m *member) unreachedSteps(s *Step) []string {
 
 func (m *member) evaluate(s *Step, in instanceOf) (bound, error) {
 	var b bound
-	if err := m.ready(s.argRefs, true); err != nil {
+	var err error
+	if b.argued, err = m.arguments(s, in); err != nil {
 		return b, err
-	}
-	scope, err := m.scope(s.argRefs, in.each, cty.NilVal)
-	if err != nil {
-		return b, err
-	}
-	obj, diags := scope.Decode(s.body, s.spec)
-	if diags.HasErrors() {
-		return b, m.play.lackingFacts(s.argRefs, diagError{diags})
-	}
-	b.given = withDefaults(s.mod.Args, obj.AsValueMap())
-	m.play.run.guard.Collect(obj)
-	m.play.run.guard.Collect(secretsOf(s.mod.Args, b.given))
-	if flaws := s.mod.flaws(b.given); len(flaws) > 0 {
-		return b, flaws[0]
 	}
 	if err := m.setting(s, in, &b); err != nil {
 		return b, err
 	}
-	for _, v := range b.given {
-		if !v.IsWhollyKnown() {
-			b.depends = append(b.depends, m.unknownRefs(s.through(s.argRefs))...)
-			break
-		}
+	if b.args == nil {
+		b.depends = append(b.depends, m.unknownRefs(s.through(s.argRefs))...)
 	}
 	if b.depends != nil {
 		sort.Strings(b.depends)
-		return b, nil
+		b.args, b.asks = nil, nil
 	}
-	args, err := s.mod.kind.decode(&m.play.run.archives, s.mod.Args, b.given)
+	return b, nil
+}
+
+// arguments evaluates an instance's arguments: once for all hosts where they are the same on each.
+func (m *member) arguments(s *Step, in instanceOf) (argued, error) {
+	if !s.alike {
+		return m.argue(s, in)
+	}
+	p, key := m.play, instanceKey{s, in.key}
+	p.alikeMu.Lock()
+	defer p.alikeMu.Unlock()
+	if a, ok := p.alike[key]; ok {
+		return a, nil
+	}
+	a, err := m.argue(s, in)
+	if err == nil && a.args != nil {
+		if p.alike == nil {
+			p.alike = map[instanceKey]argued{}
+		}
+		p.alike[key] = a
+	}
+	return a, err
+}
+
+func (m *member) argue(s *Step, in instanceOf) (a argued, err error) {
+	if err := m.ready(s.argRefs, true); err != nil {
+		return a, err
+	}
+	scope, err := m.scope(s.argRefs, in.each, cty.NilVal)
 	if err != nil {
-		return b, err
+		return a, err
 	}
-	b.args = args
-	b.asks, err = asksOf(s.mod, args)
-	return b, err
+	obj, diags := scope.Decode(s.body, s.spec)
+	if diags.HasErrors() {
+		return a, m.play.lackingFacts(s.argRefs, diagError{diags})
+	}
+	a.given = withDefaults(s.mod.Args, obj.AsValueMap())
+	m.play.run.guard.Collect(obj)
+	m.play.run.guard.Collect(secretsOf(s.mod.Args, a.given))
+	if flaws := s.mod.flaws(a.given); len(flaws) > 0 {
+		return a, flaws[0]
+	}
+	for _, v := range a.given {
+		if !v.IsWhollyKnown() {
+			return a, nil
+		}
+	}
+	if a.args, err = s.mod.kind.decode(&m.play.run.archives, s.mod.Args, a.given); err != nil {
+		return a, err
+	}
+	a.asks, err = asksOf(s.mod, a.args)
+	return a, err
 }
 
 // asksOf are a module's questions; a panic of the module is an error.
@@ -345,8 +379,8 @@ func (m *member) noContainer(s *Step) error {
 		if of == nil {
 			continue
 		}
-		if rec := m.recordOf(of); rec != nil && rec.instances[""] != nil {
-			if ran, why := rec.instances[""].ran(); !ran {
+		if rec := m.recordOf(of); rec != nil && rec.self != nil {
+			if ran, why := rec.self.ran(); !ran {
 				return errNotRun{step: of.Name, why: why}
 			}
 		}

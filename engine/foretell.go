@@ -28,10 +28,10 @@ type expectation struct {
 
 func newForeteller(p *playRun, m *member) *foreteller {
 	ghost := *m
-	ghost.records, ghost.bounds, ghost.heard = maps.Clone(m.records), maps.Clone(m.bounds), map[instanceKey]heard{}
+	ghost.records, ghost.bounds, ghost.heard = maps.Clone(m.records), maps.Clone(m.bounds), map[instanceKey]*heard{}
 	for name, r := range ghost.records {
 		own := *r
-		own.instances, own.keys = maps.Clone(r.instances), append([]string(nil), r.keys...)
+		own.items = maps.Clone(r.items)
 		ghost.records[name] = &own
 	}
 	return &foreteller{play: p, real: m, ghost: &ghost, known: map[string]expectation{}}

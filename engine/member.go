@@ -14,8 +14,8 @@ type member struct {
 	play *playRun
 
 	records map[string]*record // by step name
-	heard   map[instanceKey]heard
-	bounds  map[instanceKey]bound // of arguments that were wholly known once, and so stay
+	heard   map[instanceKey]*heard
+	bounds  map[instanceKey]*bound // of arguments that were wholly known once, and so stay
 
 	part map[string]instanceOf // its instances of the fleet step under way, by key
 
@@ -29,9 +29,29 @@ type member struct {
 
 // A record is what one step left on one host.
 type record struct {
-	forEach   bool
-	keys      []string
-	instances map[string]*instance
+	forEach bool
+	self    *instance            // without for_each; with it: what became of the step before it had instances
+	items   map[string]*instance // of for_each, by key
+}
+
+// at is the instance of a key, "" for the step itself; nil: there is none.
+func (r *record) at(key string) *instance {
+	if key == "" {
+		return r.self
+	}
+	return r.items[key]
+}
+
+// every goes through all instances.
+func (r *record) every(yield func(*instance) bool) {
+	if r.self != nil && !yield(r.self) {
+		return
+	}
+	for _, in := range r.items {
+		if !yield(in) {
+			return
+		}
+	}
 }
 
 // An instance is what one instance of a step left on one host.
@@ -48,7 +68,7 @@ type instance struct {
 func newMember(n *node, p *playRun) *member {
 	return &member{
 		node: n, play: p, status: event.OK,
-		records: map[string]*record{}, heard: map[instanceKey]heard{}, bounds: map[instanceKey]bound{},
+		records: map[string]*record{}, heard: map[instanceKey]*heard{}, bounds: map[instanceKey]*bound{},
 	}
 }
 
@@ -71,12 +91,12 @@ func (m *member) recordOf(s *Step) *record {
 	default:
 		return nil
 	}
-	return &record{forEach: s.forEach.given(), instances: map[string]*instance{"": {status: event.Skipped, reason: why}}}
+	return &record{forEach: s.forEach.given(), self: &instance{status: event.Skipped, reason: why}}
 }
 
 // well tells whether all instances ended well, or are going to.
 func (r *record) well() bool {
-	for _, in := range r.instances {
+	for in := range r.every {
 		if in.status != event.OK && in.status != event.Changed && in.status != event.WouldChange && !in.unrun {
 			return false
 		}
@@ -86,7 +106,7 @@ func (r *record) well() bool {
 
 // pending tells whether an instance would change something first, or was not run for check mode's sake.
 func (r *record) pending() bool {
-	for _, in := range r.instances {
+	for in := range r.every {
 		if in.status == event.WouldChange || in.unrun {
 			return true
 		}
@@ -98,13 +118,17 @@ func (r *record) pending() bool {
 func (m *member) record(s *Step, key string, in *instance) {
 	r := m.records[s.Name]
 	if r == nil {
-		r = &record{forEach: s.forEach.given(), instances: map[string]*instance{}}
+		r = &record{forEach: s.forEach.given()}
 		m.records[s.Name] = r
 	}
-	if _, have := r.instances[key]; !have {
-		r.keys = append(r.keys, key)
+	if key == "" {
+		r.self = in
+		return
 	}
-	r.instances[key] = in
+	if r.items == nil {
+		r.items = map[string]*instance{}
+	}
+	r.items[key] = in
 }
 
 // ran tells whether an instance has results, and if not why.
@@ -153,16 +177,14 @@ const notInCheckMode = "not run in check mode"
 // value is what step.NAME is after the step was reached.
 func (r *record) value() cty.Value {
 	if !r.forEach {
-		if in := r.instances[""]; in != nil {
+		if in := r.self; in != nil {
 			return in.value()
 		}
 		return cty.DynamicVal
 	}
 	attrs := map[string]cty.Value{}
-	for key, in := range r.instances {
-		if key != "" {
-			attrs[key] = in.value()
-		}
+	for key, in := range r.items {
+		attrs[key] = in.value()
 	}
 	return cty.ObjectVal(attrs)
 }

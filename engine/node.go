@@ -97,6 +97,20 @@ func (n *node) slot(ctx context.Context) (release func(), err error) {
 	return release, err
 }
 
+// prepare connects a host before what it is to be sent is written: thousands that wait for their turn to shake hands hold nothing yet. Whoever sends
+// something learns what came of it.
+func (n *node) prepare(ctx context.Context) {
+	defer n.clock.during(asking)()
+	release, err := n.slot(ctx)
+	if err != nil {
+		return
+	}
+	defer release()
+	if n.hold == nil || n.hold(ctx) == "" {
+		_, _ = n.connect(ctx)
+	}
+}
+
 // reach tells why the host cannot be reached; nil: it can.
 func (n *node) reach(ctx context.Context) error {
 	release, err := n.slot(ctx)

@@ -60,6 +60,7 @@ type Play struct {
 	locals      *eval.LocalSet // the play's own
 	maxFailures failures
 	byName      map[string]*Step
+	read        bool // some expression reads what it left
 }
 
 // A PlanOutput is one output block, bound.
@@ -114,6 +115,7 @@ func NewPlan(pb *config.Playbook, o PlanOptions) (*Plan, hcl.Diagnostics) {
 		p.Plays = append(p.Plays, play)
 	}
 	diags = append(diags, p.bindOutputs()...)
+	p.bindReaders()
 	diags = append(diags, p.choose(o)...)
 	return p, once(diags)
 }

@@ -38,6 +38,9 @@ type playRun struct {
 	others  map[string]cty.Value
 	noFacts map[factOf]error
 
+	alikeMu sync.Mutex
+	alike   map[instanceKey]argued // arguments that are the same on every host
+
 	sharedMu sync.Mutex
 	shared   map[sharedKey]cty.Value // locals that are the same for all hosts during the stage
 }
@@ -74,7 +77,9 @@ func (p *playRun) do(ctx context.Context) {
 			p.hostDone(m)
 		}
 	}
-	p.over = p.objectOfHosts()
+	if p.plan.read {
+		p.over = p.objectOfHosts()
+	}
 	for _, m := range p.members { // what was asked and bound is of no use to anybody now
 		m.heard, m.bounds, m.part = nil, nil, nil
 	}
@@ -487,6 +492,8 @@ func (p *playRun) finish(t *turn) {
 	m.record(t.step, t.key, t.instance())
 	p.remember(t)
 	t.seen.Answers, t.seen.Past = nil, nil // decided: what was printed is in the results
+	delete(m.heard, instanceKey{t.step, t.key})
+	delete(m.bounds, instanceKey{t.step, t.key})
 	p.tell(t)
 	if v.status == event.WouldChange && !v.masked {
 		m.node.would = append(m.node.would, t.step.Name)
@@ -529,12 +536,14 @@ func (p *playRun) tell(t *turn) {
 	for _, w := range v.warn {
 		p.run.emit(event.Event{Kind: event.Warning, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Host: m.node.host.Name, Message: w})
 	}
-	host := m.node.host.Name
-	p.run.emit(event.Event{
-		Kind: event.StepDone, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: host,
-		Status: v.status, Ignored: v.ignored, Reason: v.reason, Changes: p.shown(t.changes), Results: resultsJSON(v.results),
-		Seconds: p.since(t.begun),
-	})
+	e := event.Event{
+		Kind: event.StepDone, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: m.node.host.Name,
+		Status: v.status, Ignored: v.ignored, Reason: v.reason, Changes: p.shown(t.changes), Seconds: p.since(t.begun),
+	}
+	if !p.run.opts.Terse || v.status.Bad() {
+		e.Results = resultsJSON(v.results)
+	}
+	p.run.emit(e)
 }
 
 // shown leaves diffs out where nobody asked for them.

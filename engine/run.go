@@ -34,6 +34,7 @@ type RunOptions struct {
 	Check    bool // ask and decide, act never
 	NoFuse   bool // every change by itself: none travels ahead of its step
 	Diff     bool // changes carry diffs
+	Terse    bool // step_done carries results only where the step ended badly: for sinks that read no others
 	Keep     bool // leave out what is owed to the end of the run
 	Parallel int  // hosts worked on at the same time; 0: all
 

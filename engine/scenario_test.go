@@ -51,6 +51,11 @@ func TestRuns(t *testing.T) {
 			if want := section(archive, "want"); got != want {
 				t.Error(udiff.Unified("want", "got", want, got))
 			}
+			terse := scenarioOf(t, archive)
+			terse.tune = func(o *RunOptions) { o.Terse = true }
+			if short := terse.play(t); short != got {
+				t.Errorf("without the results that nobody reads it is another run:\n%s", udiff.Unified("whole", "terse", got, short))
+			}
 		})
 	}
 }

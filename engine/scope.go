@@ -59,11 +59,11 @@ func (m *member) ready(refs []eval.Reference, waits bool) error {
 			}
 			key, attr = r.Path[1], r.Path[2]
 		}
-		in := rec.instances[key]
+		in := rec.at(key)
 		if in == nil {
-			in = rec.instances[""] // the step ended before it had instances
+			in = rec.self // the step ended before it had instances
 		}
-		if in == nil || attr == eval.AnyKey || (always[attr] && in == rec.instances[key]) {
+		if in == nil || attr == eval.AnyKey || (always[attr] && in == rec.at(key)) {
 			continue
 		}
 		if ok, why := in.ran(); !ok {

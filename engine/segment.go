@@ -44,7 +44,7 @@ func (m *member) hear(key instanceKey, in inquiry, answers []Answer, epoch int) 
 			return
 		}
 	}
-	m.heard[key] = heard{set: in.set.key(), questions: in.questions, answers: answers, epoch: epoch, told: in.listen != nil}
+	m.heard[key] = &heard{set: in.set.key(), questions: in.questions, answers: answers, epoch: epoch, told: in.listen != nil}
 }
 
 // fresh gives what was heard already.
@@ -72,6 +72,7 @@ func (p *playRun) questions(ctx context.Context, t *turn) ([]Question, []Answer)
 	p.started(t)
 	keys, inquiries := []instanceKey{own}, []inquiry{{set: t.bound.set, questions: qs, listen: p.listenTo(t)}}
 	if asksHost(qs) {
+		n.prepare(ctx)
 		ahead, more := p.ahead(t, shares)
 		keys, inquiries = append(keys, ahead...), append(inquiries, more...)
 	}
@@ -136,7 +137,6 @@ func (p *playRun) tellAhead(t *turn, qs []Question, answers []Answer) {
 		return
 	}
 	h.told = true
-	t.member.heard[key] = h
 	for i, q := range qs {
 		sh, _ := q.(Shell)
 		if !isPersons(q) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,8 @@ type Step struct {
 	facts   factSet            // of host.facts, read by any of its expressions
 	needs   factSet            // of these: what its arguments, its instances and its setting are made of
 	others  map[string]factSet // of hosts["NAME"].facts, by NAME
+	alike   bool               // its arguments are the same on every host
+	read    bool               // some expression reads its results
 	reads   []string           // the steps whose results it refers to, those of other hosts too
 	keys    []string           // of its instances, where for_each is known before the run
 
@@ -123,6 +126,13 @@ func (s *Step) bindReads() {
 	for _, e := range []Expr{s.forEach, s.inside, s.become, s.env, s.timeout} {
 		s.needs |= ownFacts(e.refs)
 	}
+	s.alike = !slices.ContainsFunc(s.through(s.argRefs), func(r eval.Reference) bool {
+		switch r.Root {
+		case "var", "local", "path", "group", "each":
+			return false
+		}
+		return true
+	})
 	seen := map[string]bool{}
 	for _, r := range s.refs() {
 		name := ""

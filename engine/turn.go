@@ -258,12 +258,7 @@ func (t *turn) bug(what string) {
 }
 
 func (t *turn) concludeDone(d Done) {
-	results, err := t.step.results(t.withTold(d.Results), t.bound.given)
-	if err != nil {
-		t.bug(err.Error())
-		return
-	}
-	v := &verdict{status: event.OK, warn: d.Warn, results: results, remember: d.Remember}
+	v := &verdict{status: event.OK, warn: d.Warn, results: map[string]cty.Value{}, remember: d.Remember}
 	if t.acted {
 		v.status = event.Changed
 	}
@@ -271,6 +266,13 @@ func (t *turn) concludeDone(d Done) {
 		if !o.OK && !wasLost(o) {
 			v.status, v.reason = event.Failed, t.firstFailure()
 			break
+		}
+	}
+	if t.step.read || v.status.Bad() || !t.member.play.run.opts.Terse {
+		var err error
+		if v.results, err = t.step.results(t.withTold(d.Results), t.bound.given); err != nil {
+			t.bug(err.Error())
+			return
 		}
 	}
 	t.verdict = v

@@ -17,6 +17,9 @@ func (a *app) outputKnown(name string) error {
 	return fmt.Errorf("--output: %q is none of auto, live, plain, json, quiet", name)
 }
 
+// json tells whether the events themselves are written somewhere.
+func (f runFlags) json() bool { return f.jsonFile != "" || f.output == "json" }
+
 // sinks opens the reports that the flags ask for; closeAll ends them and gives their first error.
 func (a *app) sinks(f runFlags) (list []report.Report, closeAll func() error, err error) {
 	var file *os.File

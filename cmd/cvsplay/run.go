@@ -186,7 +186,7 @@ func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string
 	changes := &changeWatch{}
 	code := l.plan.Run(ctx, engine.RunOptions{
 		Sinks: append(eventSinks(sinks), changes), Dial: board.dial, Registry: &engine.Registry{Transport: l.inv.Registry}, Memory: a.memory(), Redactor: guard,
-		Files: l.files, Version: version, By: operator(), Check: f.check, Diff: f.diff, Keep: f.keep, NoFuse: f.noFuse, Parallel: f.parallel,
+		Files: l.files, Version: version, By: operator(), Check: f.check, Diff: f.diff, Keep: f.keep, NoFuse: f.noFuse, Terse: !f.json(), Parallel: f.parallel,
 		Trips: f.verbose > 0 || f.timings, Timings: f.timings,
 		Limit: f.limit, Hosts: hosts, Limited: f.limit != "", Tags: f.tags, Interrupt: interrupt, Now: time.Now, Artifact: a.artifacts(l.runID),
 	})

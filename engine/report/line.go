@@ -7,7 +7,6 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"cvsplay/engine/event"
-	"cvsplay/engine/nodeset"
 )
 
 // A line is one line of a transcript: a state, a step, hosts and a few words, in columns.
@@ -55,7 +54,7 @@ func (t *transcript) stepLine(l line) {
 
 // foldHosts folds the hosts of a line. Names too long to line up are counted, unless they are needed: of hosts that failed, and with -v.
 func (t *transcript) foldHosts(l line, room int) string {
-	fold := Safe(nodeset.Fold(l.hosts))
+	fold := Safe(t.memo.Fold(l.hosts))
 	if t.verbose > 0 || l.loud() || len(l.hosts) == 1 || ansi.StringWidth(fold) <= min(room, max(maxHosts, t.hostsWidth)) {
 		return fold
 	}

@@ -38,6 +38,7 @@ type transcript struct {
 	play     *play
 	plays    int
 	folds    map[string]*stepFold
+	memo     nodeset.Memo
 	pending  warnings // of hosts, outside of steps
 	tails    map[place]*tail
 	tally    event.Tally
@@ -186,7 +187,7 @@ func (t *transcript) playStarted(e event.Event) {
 	for _, s := range steps {
 		t.labelWidth = min(maxLabel, max(t.labelWidth, ansi.StringWidth(label(s.Module, s.Step))))
 	}
-	t.hostsWidth = min(maxHosts, ansi.StringWidth(Safe(nodeset.Fold(e.Hosts))))
+	t.hostsWidth = min(maxHosts, ansi.StringWidth(Safe(t.memo.Fold(e.Hosts))))
 	if e.Kind == event.PlayStarted || e.Batch > 1 { // the first batch stands right below its play
 		t.detail("")
 	}
@@ -199,7 +200,7 @@ func label(module, step string) string { return Safe(strings.TrimSpace(module + 
 // hosts folds names and counts them; too many are counted alone.
 func (t *transcript) hosts(names []string, width int) string {
 	text := count(len(names), "host")
-	if fold := Safe(nodeset.Fold(names)); fold != "" && ansi.StringWidth(fold) <= width {
+	if fold := Safe(t.memo.Fold(names)); fold != "" && ansi.StringWidth(fold) <= width {
 		text += ", " + fold
 	}
 	return text

@@ -18,11 +18,11 @@ var goals = map[string]goal{
 	"P3":  {what: "wall, Ansible ÷ cvsplay", goal: 40, moonshot: 100, atLeast: true},
 	"P4":  {what: "control CPU, Ansible ÷ cvsplay", goal: 200, moonshot: 400, atLeast: true},
 	"P5":  {what: "Mitogen for Ansible ÷ cvsplay", goal: 20, moonshot: 45, atLeast: true},
-	"P6":  {what: "slope of wall over added round-trip time, one host, cold", unit: "round trips", goal: 10, moonshot: 6},
+	"P6":  {what: "wall over added round-trip time, one cold host", unit: "round trips", goal: 10, moonshot: 6},
 	"P7":  {what: "memory per connected idle host", unit: "KiB", goal: 96, moonshot: 40},
 	"P8":  {what: "growth exponent", goal: 1.05, moonshot: 1.01},
 	"P9":  {what: "errors and drops", goal: 0, moonshot: 0},
-	"P10": {what: "one host hangs for 10 s: change of the others' 99th percentile", unit: "%", goal: 5, moonshot: 1},
+	"P10": {what: "a host hangs for 10 s: the others' 99th percentile grows by", unit: "%", goal: 5, moonshot: 1},
 	"P11": {what: "start", unit: "ms CPU", goal: 30, moonshot: 15},
 	"P12": {what: "1 GiB to one host, wall ÷ scp", goal: 1.1, moonshot: 1.0},
 }

@@ -5,7 +5,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"embed"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +18,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // plays are what the tools are told to do.
@@ -67,18 +72,33 @@ func (b *bench) prepare(ctx context.Context) error {
 		targets["cvsplay"] = "./cmd/cvsplay"
 	}
 	for name, pkg := range targets {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.path(name), pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", b.path(name), pkg)
+		if b.asReleased {
+			cmd.Args = []string{"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.path(name), pkg}
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
 		}
 	}
-	for _, key := range []string{"id", "host_key"} {
-		if out, err := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", b.path(key)).CombinedOutput(); err != nil {
-			return fmt.Errorf("ssh-keygen: %w\n%s", err, out)
-		}
+	return errors.Join(writeKey(b.path("id")), writeKey(b.path("host_key")))
+}
+
+// writeKey makes a key pair, in path and path.pub.
+func writeKey(path string) error {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
 	}
-	return nil
+	block, err := ssh.MarshalPrivateKey(private, "bench")
+	if err != nil {
+		return err
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(path, pem.EncodeToMemory(block), 0o600), os.WriteFile(path+".pub", ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o600))
 }
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }

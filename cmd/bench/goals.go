@@ -44,9 +44,10 @@ type figure struct {
 	Goal     float64 `json:"goal,omitempty"`
 	Moonshot float64 `json:"moonshot,omitempty"`
 	AtLeast  bool    `json:"at_least,omitempty"`
-	Figure   *spread `json:"figure,omitempty"` // nil: not measured
-	Verdict  string  `json:"verdict"`          // "moonshot", "goal", "missed"; "": there is none to reach; else why it was not measured
-	Note     string  `json:"note,omitempty"`   // what is behind the figure
+	Figure   *spread `json:"figure,omitempty"`   // nil: not measured
+	Verdict  string  `json:"verdict"`            // "moonshot", "goal", "missed"; "": there is none to reach; else why it was not measured
+	Unsteady bool    `json:"unsteady,omitempty"` // some run alone would have a worse verdict
+	Note     string  `json:"note,omitempty"`     // what is behind the figure
 	Between  string  `json:"between,omitempty"`
 }
 
@@ -58,6 +59,11 @@ func (g goal) against(row, about string, values []float64, note string) figure {
 	}
 	s := spreadOf(values)
 	f.Figure, f.Verdict = &s, g.verdict(s.Median)
+	worst := s.High
+	if g.atLeast {
+		worst = s.Low
+	}
+	f.Unsteady = f.Verdict != g.verdict(worst)
 	return f
 }
 

@@ -12,14 +12,10 @@ func growth(ctx context.Context, b *bench) error {
 	if _, err := b.simulator(ctx); err != nil {
 		return err
 	}
-	sizes := []int{100, 250, 1000, 2500, 10_000}
 	var ours, floor grown
-	for _, n := range sizes {
-		if n > b.many {
-			continue
-		}
+	for _, n := range []int{b.many / 100, b.many / 40, b.many / 10, b.many / 4, b.many} {
 		times := min(b.repeats, 3)
-		if n > 2500 {
+		if n == b.many {
 			times = max(b.slow, 1)
 		}
 		if err := b.grow(ctx, n, times, &floor, &ours); err != nil {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -27,7 +28,7 @@ func main() {
 		}
 		return
 	}
-	o := options{progress: os.Stderr}
+	o := options{progress: os.Stderr, asReleased: true}
 	rows := flag.String("rows", "", "which rows, as P1,P2; all of them where nothing is said")
 	flag.IntVar(&o.hosts, "hosts", 1000, "how many simulated hosts, where a row does not say")
 	flag.IntVar(&o.many, "many", 10_000, "how many simulated hosts are many")
@@ -45,7 +46,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, o); err != nil {
+	if err := run(ctx, o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // stopped above
@@ -61,14 +62,17 @@ type options struct {
 	slow     int // 0: not at all
 	out      string
 	cvsplay  string
-	progress *os.File
+	progress io.Writer
+
+	asReleased bool // the binaries are made as make build makes them
 }
 
 func (o options) wants(rows ...string) bool {
 	return len(o.rows) == 0 || slices.ContainsFunc(rows, func(r string) bool { return slices.Contains(o.rows, r) })
 }
 
-func run(ctx context.Context, o options) error {
+// run measures the rows that are wanted, and writes what came of it to files and to w.
+func run(ctx context.Context, o options, w io.Writer) error {
 	for _, id := range o.rows {
 		if _, ok := goals[id]; !ok {
 			return fmt.Errorf("there is no row %s", id)
@@ -98,5 +102,5 @@ func run(ctx context.Context, o options) error {
 			b.add(goals[row].without(row, "", "failed, see the error"))
 		}
 	}
-	return errors.Join(err, b.close(), b.write(os.Stdout))
+	return errors.Join(err, b.close(), b.write(w))
 }

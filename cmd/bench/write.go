@@ -97,6 +97,9 @@ func (f figure) measured() string {
 	if f.Verdict != "" {
 		text += ": " + f.Verdict
 	}
+	if f.Unsteady {
+		text += ", not in every run"
+	}
 	return text
 }
 

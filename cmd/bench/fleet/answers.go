@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -14,7 +15,6 @@ type eventKind byte
 const (
 	execution eventKind = iota // a command is started; text is its line
 	input                      // whole statements are given to it
-	endOfFile                  // its standard input ends
 )
 
 // An event is one thing that a client does on a host, with tokens in the place of names.
@@ -49,6 +49,7 @@ type answers struct {
 	mu       sync.RWMutex
 	machine  *recorder
 	recorded int // how often the machine was asked
+	closed   bool
 
 	fresh, settled *state
 }
@@ -70,6 +71,9 @@ func (a *answers) after(s *state, e event, length int, n *names) (*state, error)
 	defer a.mu.Unlock()
 	if to = s.next[e]; to != nil {
 		return to, nil
+	}
+	if a.closed {
+		return nil, errors.New("the fleet is gone")
 	}
 	to = &state{parent: s, event: e, words: append([]string(nil), n.words...), sessions: s.sessions}
 	if e.kind == execution {
@@ -124,6 +128,14 @@ func (a *answers) count() int {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.recorded
+}
+
+// close lets go of the machine.
+func (a *answers) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	a.machine.close()
 }
 
 // path are the states that lead to this one, from the first event on.

@@ -22,7 +22,7 @@ import (
 type fleet struct {
 	listener net.Listener
 	server   *ssh.ServerConfig
-	hostKey  ssh.PublicKey
+	signer   ssh.Signer // the host key of all
 	answers  *answers
 
 	rtt    atomic.Int64 // nanoseconds, for connections to come
@@ -60,7 +60,7 @@ func newFleet(listener net.Listener, client ssh.PublicKey, prepare string) (*fle
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{listener: listener, hostKey: key.PublicKey(), answers: newAnswers(&recorder{prepare: prepare}), hosts: map[netip.Addr]*host{}}
+	f := &fleet{listener: listener, signer: key, answers: newAnswers(&recorder{prepare: prepare}), hosts: map[netip.Addr]*host{}}
 	f.first = f.answers.fresh
 	f.server = &ssh.ServerConfig{
 		ServerVersion: "SSH-2.0-fleet",
@@ -184,7 +184,7 @@ func (s *session) begin(command string) (over bool, err error) {
 	return s.step(execution, []byte(command))
 }
 
-// feed gives the command its input, as soon as there are whole statements of it.
+// feed gives the command its input, as soon as there are whole statements of it. With the end of that it ends, well.
 func (s *session) feed() {
 	var text []byte
 	buf := make([]byte, 8<<10)
@@ -192,16 +192,14 @@ func (s *session) feed() {
 		n, err := s.channel.Read(buf)
 		text = append(text, buf[:n]...)
 		state := s.host.now()
-		over := false
-		var failed error
-		switch {
-		case errors.Is(err, io.EOF) && len(text) == 0:
-			over, failed = s.step(endOfFile, nil)
-		case errors.Is(err, io.EOF) || s.fleet.answers.isWhole(state, text):
-			over, failed = s.step(input, text)
+		if len(text) > 0 && (errors.Is(err, io.EOF) || s.fleet.answers.isWhole(state, text)) {
+			if over, err := s.step(input, text); over || err != nil {
+				return
+			}
 			text = text[:0]
 		}
-		if over || failed != nil || err != nil {
+		if err != nil {
+			_ = s.exit(0) // the client may be gone
 			return
 		}
 	}
@@ -237,8 +235,12 @@ func (s *session) step(kind eventKind, text []byte) (over bool, err error) {
 	if !a.ended {
 		return false, nil
 	}
-	_, err = s.channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(a.code)}))
-	return true, err
+	return true, s.exit(a.code)
+}
+
+func (s *session) exit(code int) error {
+	_, err := s.channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(code)}))
+	return err
 }
 
 func (s *session) say(w io.Writer, canonical string) error {

@@ -75,7 +75,7 @@ func run(authorized, prepare string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer f.answers.machine.close()
+	defer f.answers.close()
 	served := make(chan error, 1)
 	go func() { served <- f.serve() }()
 	encoder := json.NewEncoder(out)
@@ -102,7 +102,7 @@ func run(authorized, prepare string, in io.Reader, out io.Writer) error {
 
 func (f *fleet) reply(err error) reply {
 	r := reply{
-		Port: f.listener.Addr().(*net.TCPAddr).Port, Key: string(ssh.MarshalAuthorizedKey(f.hostKey)),
+		Port: f.listener.Addr().(*net.TCPAddr).Port, Key: string(ssh.MarshalAuthorizedKey(f.signer.PublicKey())),
 		Connections: f.counts.connections.Load(), Handshakes: f.counts.handshakes.Load(), Sessions: f.counts.sessions.Load(),
 		Answers: f.counts.answers.Load(), Broken: f.counts.broken.Load(), Recorded: f.answers.count(),
 	}

@@ -102,17 +102,12 @@ func (r *recorder) do(to *state) (answer, error) {
 	for _, word := range to.words[min(len(sh.names.words), len(to.words)):] {
 		sh.names.number(word)
 	}
-	switch e.kind {
-	case input:
+	if e.kind == input {
 		if _, err := sh.in.Write(render(e.text, sh.names.words)); err != nil {
 			return answer{}, err
 		}
-	case endOfFile:
-		if err := sh.in.Close(); err != nil {
-			return answer{}, err
-		}
 	}
-	return sh.answer(e.kind != endOfFile)
+	return sh.answer()
 }
 
 // A shell is one session on the machine.
@@ -172,12 +167,10 @@ func (s *shell) read(to *stream, r io.Reader) {
 const patience = time.Minute
 
 // answer waits for all that the machine says: up to a mark that a shell prints once it has nothing else to do, or to the end.
-func (s *shell) answer(mayGoOn bool) (answer, error) {
+func (s *shell) answer() (answer, error) {
 	s.marks++
 	mark := fmt.Sprintf("end-of-answer-%d\n", s.marks)
-	if mayGoOn {
-		fmt.Fprintf(s.in, "echo %[1]s\necho %[1]s >&2\n", mark[:len(mark)-1]) // it cannot be written where the command has ended
-	}
+	fmt.Fprintf(s.in, "echo %[1]s\necho %[1]s >&2\n", mark[:len(mark)-1]) // it cannot be written where the command has ended
 	late := false
 	limit := time.AfterFunc(patience, func() {
 		s.mu.Lock()

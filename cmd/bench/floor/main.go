@@ -1,5 +1,6 @@
 // Command floor is what a run cannot cost less than: it asks every host what the standard play asks, and does nothing else. There is no
-// playbook, no inventory, no plan, no judgement, and none of cvsplay's engine in it; the SSH library, the keys and the limit on handshakes are the same.
+// playbook, no inventory, no plan, no judgement, and none of cvsplay's engine in it; the SSH library, the keys and the rule by which handshakes are
+// limited are the same.
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -32,7 +34,7 @@ func main() {
 	flag.StringVar(&f.mode, "mode", "script", "script: one command that asks all; shell: one shell, a round trip for each step; channels: a command for each step; connect: nothing")
 	flag.StringVar(&f.user, "user", "root", "who logs in")
 	flag.StringVar(&f.base, "base", "", "the folder of the play on the hosts")
-	flag.IntVar(&f.handshakes, "handshakes", 8*runtime.NumCPU(), "how many hosts shake hands at a time")
+	flag.IntVar(&f.gate.limit, "handshakes", 0, "how many hosts shake hands at a time; 0: as many as the processors bear")
 	hosts, key := flag.String("hosts", "", "file of host:port lines"), flag.String("key", "", "file of the private key")
 	known := flag.String("known-hosts", "", "known_hosts file, with plain names")
 	flag.Parse()
@@ -44,10 +46,9 @@ func main() {
 
 type floor struct {
 	mode, user, base string
-	handshakes       int
 	signer           ssh.Signer
 	known            map[string]ssh.PublicKey // by "[address]:port"
-	gate             chan struct{}
+	gate             gate
 }
 
 func (f *floor) run(hostFile, keyFile, knownFile string) error {
@@ -75,7 +76,7 @@ func (f *floor) run(hostFile, keyFile, knownFile string) error {
 			f.known[name] = public
 		}
 	}
-	f.gate = make(chan struct{}, f.handshakes)
+	f.gate.open()
 	hosts := strings.Fields(string(list))
 	answers, errs := make([]string, len(hosts)), make([]error, len(hosts))
 	var all sync.WaitGroup
@@ -120,8 +121,8 @@ func (f *floor) host(addr string) (string, error) {
 }
 
 func (f *floor) dial(addr string) (*ssh.Client, error) {
-	f.gate <- struct{}{}
-	defer func() { <-f.gate }()
+	f.gate.enter()
+	defer f.gate.leave()
 	conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err
@@ -140,6 +141,63 @@ func (f *floor) dial(addr string) (*ssh.Client, error) {
 		return nil, err
 	}
 	return ssh.NewClient(c, chans, reqs), nil
+}
+
+// A gate limits how many hosts shake hands at a time. Where no number is given, it follows cvsplay's rule: more while the processors have time, fewer while
+// they have none.
+type gate struct {
+	mu            sync.Mutex
+	left          *sync.Cond
+	limit, inside int
+}
+
+func (g *gate) open() {
+	g.left = sync.NewCond(&g.mu)
+	if g.limit > 0 {
+		return
+	}
+	n := runtime.GOMAXPROCS(0)
+	g.limit = 16 * n
+	go func() {
+		const tick = 25 * time.Millisecond
+		for used := cpuTime(); ; time.Sleep(tick) {
+			now := cpuTime()
+			busy := float64(now-used) / float64(tick) / float64(n)
+			used = now
+			g.mu.Lock()
+			if busy < 0.7 {
+				g.limit = min(g.limit*3/2, 128*n)
+			} else if busy > 0.9 {
+				g.limit = max(g.limit*3/4, 8*n)
+			}
+			g.left.Broadcast()
+			g.mu.Unlock()
+		}
+	}()
+}
+
+func (g *gate) enter() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.inside >= g.limit {
+		g.left.Wait()
+	}
+	g.inside++
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside--
+	g.left.Signal()
+}
+
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // execute runs one script by one command, whatever its exit code.

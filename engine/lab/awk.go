@@ -386,7 +386,7 @@ func (a *awk) regex(text string) *regexp.Regexp {
 	if re := a.regexes[text]; re != nil {
 		return re
 	}
-	re, err := compileRegex(text, true, false)
+	re, err := a.p.world.lab().regexes.compile(text, true, false)
 	if err != nil {
 		panic(awkError{fmt.Errorf("regular expression compile failed (%w) %s", err, text)})
 	}

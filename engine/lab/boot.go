@@ -44,7 +44,7 @@ func (h *Host) Reboot() {
 	}
 	h.down = true
 	h.mu.Unlock()
-	h.lab.wg.Go(func() {
+	h.lab.work.start(func() {
 		for _, s := range h.services {
 			s.Stop(h)
 		}

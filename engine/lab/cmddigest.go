@@ -33,7 +33,7 @@ func (c *cmdline) showDigests(make func() hash.Hash) int {
 	return c.buffered(func(w *bufio.Writer) int {
 		return c.inputs(func(name string, r io.Reader) error {
 			h := make()
-			if _, err := io.Copy(h, r); err != nil {
+			if _, err := c.pour(h, r); err != nil {
 				return err
 			}
 			mark, end, prefix := " ", "\n", ""
@@ -63,7 +63,7 @@ func (c *cmdline) checkDigests(make func() hash.Hash) int {
 			name = strings.TrimLeft(name, " *")
 			h := make()
 			err := c.input(name, func(_ string, r io.Reader) error {
-				_, err := io.Copy(h, r)
+				_, err := c.pour(h, r)
 				return err
 			})
 			switch {

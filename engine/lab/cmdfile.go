@@ -54,7 +54,8 @@ func catCommand(c *cmdline) int {
 	}
 	failed := false
 	code := c.inputs(func(_ string, r io.Reader) error {
-		buf := make([]byte, 64<<10)
+		buf, back := c.p.world.lab().work.buffer()
+		defer back()
 		for {
 			n, err := r.Read(buf)
 			if n > 0 {
@@ -80,7 +81,7 @@ func catCommand(c *cmdline) int {
 
 // eachLine calls visit for every line, with its newline, until it says no.
 func eachLine(r io.Reader, visit func(line string) bool) error {
-	br := bufio.NewReaderSize(r, 32<<10)
+	br := bufio.NewReader(r)
 	for {
 		line, err := br.ReadString('\n')
 		if line != "" && !visit(line) {
@@ -112,7 +113,8 @@ func teeCommand(c *cmdline) int {
 		defer func() { _ = f.Close() }()
 		outs = append(outs, f)
 	}
-	buf := make([]byte, 32<<10)
+	buf, back := c.p.world.lab().work.buffer()
+	defer back()
 	for {
 		n, err := c.p.Stdin().Read(buf)
 		for i, w := range outs {

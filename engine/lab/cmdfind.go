@@ -262,9 +262,9 @@ func (f *find) test(name string) (findTest, error) {
 	}
 	switch name {
 	case "-name", "-iname", "-path", "-wholename", "-ipath", "-lname":
-		return matchTest(name, arg), nil
+		return matchTest(f.p.world.lab().regexes, name, arg), nil
 	case "-regex":
-		re, err := compileRegex("^("+arg+")$", true, false)
+		re, err := f.p.world.lab().regexes.compile("^("+arg+")$", true, false)
 		if err != nil {
 			return nil, err
 		}
@@ -306,7 +306,7 @@ func (f *find) test(name string) (findTest, error) {
 	return numberTest(name, arg, f.p.world.now())
 }
 
-func matchTest(name, arg string) findTest {
+func matchTest(known *regexes, name, arg string) findTest {
 	fold := strings.HasPrefix(name, "-i")
 	if fold {
 		arg = strings.ToLower(arg)
@@ -328,7 +328,7 @@ func matchTest(name, arg string) findTest {
 		if fold {
 			text = strings.ToLower(text)
 		}
-		return matchPattern(arg, text)
+		return known.match(arg, text)
 	}
 }
 

@@ -132,14 +132,14 @@ func (g *grep) compile(p string) (*regexp.Regexp, error) {
 	if c.has("i") {
 		text = "(?i)" + text
 	}
-	re, err := regexp.Compile(text)
-	if err != nil {
-		return nil, fmt.Errorf("Invalid regular expression") //nolint:staticcheck // the words of the C library
+	if c.has("P") {
+		re, err := regexp.Compile(text)
+		if err != nil {
+			return nil, fmt.Errorf("Invalid regular expression") //nolint:staticcheck // the words of the C library
+		}
+		return re, nil
 	}
-	if !c.has("P") {
-		re.Longest()
-	}
-	return re, nil
+	return c.p.world.lab().regexes.get("grep", text, func() (*regexp.Regexp, error) { return compileLongest(text) })
 }
 
 func (g *grep) path(path string, recursive bool) {

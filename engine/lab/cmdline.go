@@ -306,11 +306,18 @@ func (c *cmdline) input(name string, visit func(name string, r io.Reader) error)
 
 // buffered runs body with a buffered standard output and gives 1 where that could not be written.
 func (c *cmdline) buffered(body func(w *bufio.Writer) int) int {
-	w := bufio.NewWriterSize(c.p.Stdout(), 32<<10)
+	w := bufio.NewWriterSize(c.p.Stdout(), 4<<10)
 	code := body(w)
 	if err := w.Flush(); err != nil && code == 0 {
 		c.p.Errorf("write error: %s", strerror(err))
 		return 1
 	}
 	return code
+}
+
+// pour is io.Copy with a buffer of the lab's.
+func (c *cmdline) pour(to io.Writer, from io.Reader) (int64, error) {
+	buf, back := c.p.world.lab().work.buffer()
+	defer back()
+	return io.CopyBuffer(to, from, buf)
 }

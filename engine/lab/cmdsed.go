@@ -76,7 +76,7 @@ func sedCommand(c *cmdline) int {
 	if !ok {
 		return 1
 	}
-	p := &sedParser{text: script, extended: s.extended}
+	p := &sedParser{text: script, extended: s.extended, regexes: c.p.world.lab().regexes}
 	var err error
 	if s.ops, err = p.parse(); err != nil {
 		c.p.Errorf("-e expression #1, char %d: %v", p.pos, err)

@@ -345,7 +345,8 @@ func trCommand(c *cmdline) int {
 
 func (c *cmdline) translate(table *[256]byte, drop, squeeze *[256]bool) int {
 	last := -1
-	buf := make([]byte, 32<<10)
+	buf, back := c.p.world.lab().work.buffer()
+	defer back()
 	for {
 		n, err := c.p.Stdin().Read(buf)
 		out := buf[:0]

@@ -292,7 +292,7 @@ func (sh *shell) testBinary(c *condition, x *syntax.BinaryTest) (bool, error) {
 	switch x.Op {
 	case syntax.TsMatch, syntax.TsMatchShort, syntax.TsNoMatch:
 		pat, err := sh.pattern(rw)
-		return matchPattern(pat, left) == (x.Op != syntax.TsNoMatch), err
+		return sh.p.world.lab().regexes.match(pat, left) == (x.Op != syntax.TsNoMatch), err
 	}
 	right, err := sh.word(rw)
 	if err != nil {

@@ -127,7 +127,7 @@ func (e *ContainerEngine) goAway(delay time.Duration) {
 		return
 	}
 	lab := e.host.lab
-	lab.wg.Go(func() {
+	lab.work.start(func() {
 		select {
 		case <-time.After(delay):
 			e.Start(e.host)

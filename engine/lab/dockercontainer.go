@@ -498,7 +498,7 @@ func (c *container) restartSoon() {
 	c.restarts++
 	ctx, cancel := context.WithCancel(e.host.lab.ctx)
 	c.retry = cancel
-	e.host.lab.wg.Go(func() {
+	e.host.lab.work.start(func() {
 		defer cancel()
 		select {
 		case <-ctx.Done():

@@ -76,7 +76,7 @@ func (c *container) watch(main *Process) {
 		return
 	}
 	lab := c.engine.host.lab
-	lab.wg.Go(func() {
+	lab.work.start(func() {
 		for {
 			select {
 			case <-main.Done():

@@ -33,28 +33,24 @@ func (p *Process) lookPath(name, path string) (string, error) {
 	result := syscall.ENOENT
 	for dir := range strings.SplitSeq(path, ":") {
 		file := orDefault(dir, ".") + "/" + name
-		err := v.executable(file)
-		if err == nil {
+		s, err := v.walk(file, true)
+		if err != nil || !s.found || s.node.mode.IsDir() {
+			continue
+		}
+		if v.may(&s.node, mayExec) {
 			return file, nil
 		}
-		if reason(err) == syscall.EACCES {
-			if info, serr := v.stat(file, true); serr == nil && !info.IsDir() {
-				result = syscall.EACCES
-			}
-		}
+		result = syscall.EACCES
 	}
 	return "", pathError("exec", name, result)
 }
 
 func (v view) executable(path string) error {
-	info, err := v.stat(path, true)
-	switch {
-	case err != nil:
-		return err
-	case info.IsDir():
-		return pathError("exec", path, syscall.EACCES)
+	s, err := v.find(path, true)
+	if err == nil && (s.node.mode.IsDir() || !v.may(&s.node, mayExec)) {
+		err = pathError("exec", path, syscall.EACCES)
 	}
-	return v.access(path, mayExec)
+	return err
 }
 
 // image is a program that is ready to run.

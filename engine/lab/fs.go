@@ -114,23 +114,23 @@ func (f *FS) snapshot(ino uint64) (inode, bool) {
 	return *n, true
 }
 
-// child looks one name up in a directory.
-func (f *FS) child(dir uint64, name string) (inode, bool) {
+// child looks one name up in a directory, and what covers the file; the zero mount is nothing.
+func (f *FS) child(dir uint64, name string) (n inode, cover mount, ok bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	d := f.get(dir)
 	if d == nil {
-		return inode{}, false
+		return inode{}, mount{}, false
 	}
 	ino, ok := d.entries[name]
 	if !ok {
-		return inode{}, false
+		return inode{}, mount{}, false
 	}
-	n := f.get(ino)
-	if n == nil {
-		return inode{}, false
+	found := f.get(ino)
+	if found == nil {
+		return inode{}, mount{}, false
 	}
-	return *n, true
+	return *found, f.mounts[ino], true
 }
 
 func (f *FS) names(dir uint64) []string {
@@ -141,13 +141,6 @@ func (f *FS) names(dir uint64) []string {
 		return nil
 	}
 	return slices.Sorted(maps.Keys(d.entries))
-}
-
-func (f *FS) mountAt(ino uint64) (mount, bool) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	m, ok := f.mounts[ino]
-	return m, ok
 }
 
 // change runs edit with mu held for writing, after the guards of path have let it pass. grow says that it needs space.
@@ -241,7 +234,7 @@ func (f *FS) Mount(path string, src *FS, from string, readOnly bool) error {
 	if err != nil {
 		return err
 	}
-	covered, ok := at.dirFS.child(at.dir.ino, at.name) // what is there below another mount
+	covered, _, ok := at.dirFS.child(at.dir.ino, at.name) // what is there below another mount
 	if !ok {
 		return pathError("mount", path, syscall.EINVAL)
 	}

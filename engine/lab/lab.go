@@ -7,7 +7,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,11 +48,13 @@ type Lab struct {
 	opts     Options
 	ctx      context.Context //nolint:containedctx // the life of the lab
 	stop     context.CancelFunc
-	wg       sync.WaitGroup // the processes' goroutines
+	work     *work
 	hosts    []*Host
 	byName   map[string]*Host
 	commands map[string]Command
 	packages catalogue
+	texts    *parsedTexts
+	regexes  *regexes
 	base     *FS
 	key      ssh.Signer
 	keyPEM   []byte
@@ -72,7 +73,7 @@ func Start(o Options) (*Lab, error) {
 		o.Now = time.Now
 	}
 	o.Boot = orDefault(o.Boot, 300*time.Millisecond)
-	l := &Lab{opts: o, byName: map[string]*Host{}, commands: allCommands(), packages: standardCatalogue()}
+	l := &Lab{opts: o, byName: map[string]*Host{}, commands: allCommands(), packages: standardCatalogue(), texts: newParsedTexts(), regexes: newRegexes(), work: newWork()}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	var err error
 	if l.key, l.keyPEM, err = newKey("cvsplay-lab"); err != nil {
@@ -112,7 +113,7 @@ func (l *Lab) Close() error {
 		errs = append(errs, h.close())
 	}
 	l.stop()
-	l.wg.Wait()
+	l.work.close()
 	return errors.Join(errs...)
 }
 

@@ -18,7 +18,9 @@ type pipe struct {
 	limit   int
 	noWrite bool
 	noRead  bool
-	changed chan struct{} // closed and replaced whenever somebody who waits should look again
+	changed chan struct{} // closed and replaced whenever those who wait should look again
+	waiting int           // how many do
+	hungry  int           // how many of them want to read
 }
 
 func newPipe() *pipe { return &pipe{limit: pipeCapacity, changed: make(chan struct{})} }
@@ -37,8 +39,34 @@ func newHereDocument(text []byte) *descriptor {
 }
 
 func (p *pipe) wake() {
-	close(p.changed)
-	p.changed = make(chan struct{})
+	if p.waiting > 0 {
+		close(p.changed)
+		p.changed, p.waiting, p.hungry = make(chan struct{}), 0, 0
+	}
+}
+
+// await is what to wait on; the caller holds mu.
+func (p *pipe) await() <-chan struct{} {
+	p.waiting++
+	return p.changed
+}
+
+// drained waits until all that was written is read and somebody wants more, nobody reads or writes any more, or until over.
+func (p *pipe) drained(over <-chan struct{}) {
+	for {
+		p.mu.Lock()
+		if p.noRead || p.noWrite || p.off == len(p.buf) && p.hungry > 0 {
+			p.mu.Unlock()
+			return
+		}
+		wait := p.await()
+		p.mu.Unlock()
+		select {
+		case <-wait:
+		case <-over:
+			return
+		}
+	}
 }
 
 func (p *pipe) read(ctx context.Context, b []byte) (int, error) {
@@ -61,11 +89,18 @@ func (p *pipe) read(ctx context.Context, b []byte) (int, error) {
 			p.mu.Unlock()
 			return 0, io.EOF
 		}
-		wait := p.changed
+		if p.waiting > p.hungry {
+			p.wake() // who waits for this
+		}
+		wait := p.await()
+		p.hungry++
 		p.mu.Unlock()
 		select {
 		case <-wait:
 		case <-ctx.Done():
+			p.mu.Lock()
+			p.wake() // it is hungry no more
+			p.mu.Unlock()
 			return 0, syscall.EINTR
 		}
 	}
@@ -89,11 +124,12 @@ func (p *pipe) write(ctx context.Context, b []byte) (int, error) {
 			done += n
 			p.wake()
 		}
-		wait := p.changed
-		p.mu.Unlock()
 		if done == len(b) {
+			p.mu.Unlock()
 			return done, nil
 		}
+		wait := p.await()
+		p.mu.Unlock()
 		select {
 		case <-wait:
 		case <-ctx.Done():

@@ -111,7 +111,7 @@ func (p *Process) fork(s spawn) *Process {
 
 // run gives the process its program, in a goroutine of its own.
 func (p *Process) run(main func(p *Process) int) {
-	p.world.lab().wg.Go(func() {
+	p.world.lab().work.start(func() {
 		p.finish(exitStatus{code: main(p) & 0xff})
 	})
 }

@@ -123,15 +123,29 @@ func bracket(text string) string {
 	return out + "]"
 }
 
-// compileRegex compiles a POSIX expression: the leftmost longest match counts.
-func compileRegex(expr string, extended, fold bool) (*regexp.Regexp, error) {
-	text, err := posixRegex(expr, extended)
-	if err != nil {
-		return nil, err
+// compile compiles a POSIX expression: the leftmost longest match counts.
+func (c *regexes) compile(expr string, extended, fold bool) (*regexp.Regexp, error) {
+	kind := "basic"
+	if extended {
+		kind = "extended"
 	}
 	if fold {
-		text = "(?i)" + text
+		kind += ", fold"
 	}
+	return c.get(kind, expr, func() (*regexp.Regexp, error) {
+		text, err := posixRegex(expr, extended)
+		if err != nil {
+			return nil, err
+		}
+		if fold {
+			text = "(?i)" + text
+		}
+		return compileLongest(text)
+	})
+}
+
+// compileLongest compiles an expression of RE2 of which the leftmost longest match counts.
+func compileLongest(text string) (*regexp.Regexp, error) {
 	re, err := regexp.Compile(text)
 	if err != nil {
 		return nil, fmt.Errorf("Invalid regular expression") //nolint:staticcheck // the words of the C library

@@ -204,7 +204,7 @@ func (l *Lab) Registry() (string, error) {
 		r.address.Store(&address)
 		server := &http.Server{Handler: domains["docker.io"], ReadHeaderTimeout: time.Minute}
 		context.AfterFunc(l.ctx, func() { _ = server.Close() })
-		l.wg.Go(func() {
+		l.work.start(func() {
 			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				r.err = fmt.Errorf("the lab's registry: %w", err)
 			}

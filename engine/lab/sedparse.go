@@ -12,6 +12,7 @@ type sedParser struct {
 	text     string
 	pos      int
 	extended bool
+	regexes  *regexes
 }
 
 func (p *sedParser) peek() byte {
@@ -107,7 +108,7 @@ func (p *sedParser) address() (*sedAddress, error) {
 			p.pos++
 			fold = true
 		}
-		re, err := compileRegex(expr, p.extended, fold)
+		re, err := p.regexes.compile(expr, p.extended, fold)
 		return &sedAddress{re: re}, err
 	}
 	return nil, nil //nolint:nilnil // no address is not an error
@@ -284,7 +285,7 @@ func (p *sedParser) substitution(op *sedOp) error {
 			op.text = p.rest()
 			continue
 		case c == 0 || c == '\n' || c == ';' || c == '}' || c == ' ' || c == '#':
-			op.re, err = compileRegex(expr, p.extended, fold)
+			op.re, err = p.regexes.compile(expr, p.extended, fold)
 			return err
 		default:
 			return errors.New("unknown option to `s'")

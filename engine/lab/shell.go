@@ -151,7 +151,7 @@ func (sh *shell) finish() int {
 		code := sh.status
 		sh.jump = jump{}
 		sh.inTrap = true
-		sh.source(strings.NewReader(action), sourceText)
+		sh.text(action, 0)
 		if sh.jump.kind != jumpExit {
 			sh.status = code
 		}
@@ -190,15 +190,6 @@ func (sh *shell) fail(err error) {
 	sh.errorf("%s", se.text)
 	sh.exitWith(se.code)
 }
-
-// sourceKind says where program text comes from.
-type sourceKind int
-
-const (
-	sourceText    sourceKind = iota // a string: -c, eval, a trap
-	sourceCommand                   // the string of -c: its last command may replace the shell
-	sourceStream                    // a file or standard input
-)
 
 // carriageReturn stands for CR on its way through the parser, which takes CR for white space.
 const carriageReturn = "\U000F000D"
@@ -241,16 +232,10 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// source runs program text, each complete command as soon as it has been read.
-func (sh *shell) source(r io.Reader, kind sourceKind) {
-	lang := syntax.LangPOSIX
-	if sh.bash {
-		lang = syntax.LangBash
-	}
-	parser := syntax.NewParser(syntax.Variant(lang))
-	input := &sourceReader{r: r}
-	base := sh.context
-	for list, err := range parser.InteractiveSeq(input) {
+// source runs program text from a stream, each complete command as soon as it has been read.
+func (sh *shell) source(r io.Reader) {
+	parser, base := newParser(sh.bash), sh.context
+	for list, err := range parser.InteractiveSeq(&sourceReader{r: r}) {
 		if sh.stopped() {
 			return
 		}
@@ -261,17 +246,27 @@ func (sh *shell) source(r io.Reader, kind sourceKind) {
 		if parser.Incomplete() || len(list) == 0 {
 			continue
 		}
-		last := kind == sourceCommand && input.eof && len(input.rest) == 0 && !sh.trapped()
-		for i, st := range list {
-			fl := base
-			if last && i == len(list)-1 && len(sh.scopes) == 0 {
-				fl |= lastCommand
-			}
-			sh.stmt(st, fl)
-			if sh.stopped() {
-				return
-			}
+		if sh.stmts(list, base); sh.stopped() {
+			return
 		}
+	}
+}
+
+// text runs program text that is there as a whole. Where nothing follows it in this process (it is that of -c), its last command may replace the shell.
+func (sh *shell) text(text string, fl runFlags) {
+	parsed, base := sh.p.world.lab().texts.parse(text, sh.bash), sh.context
+	for i, list := range parsed.lists {
+		if sh.stopped() {
+			return
+		}
+		f := base
+		if i == len(parsed.lists)-1 && parsed.err == nil && len(sh.scopes) == 0 && !sh.trapped() {
+			f |= fl
+		}
+		sh.stmts(list, f)
+	}
+	if parsed.err != nil && !sh.stopped() {
+		sh.syntaxError(parsed.err)
 	}
 }
 
@@ -321,10 +316,10 @@ func shellMain(p *Process, argv []string, bash bool) int {
 		if len(inv.rest) > 1 {
 			sh.arg0, sh.params = inv.rest[1], inv.rest[2:]
 		}
-		sh.source(strings.NewReader(inv.rest[0]), sourceCommand)
+		sh.text(inv.rest[0], lastCommand)
 	case inv.stdin || len(inv.rest) == 0:
 		sh.params = inv.rest
-		sh.source(p.Stdin(), sourceStream)
+		sh.source(p.Stdin())
 	default:
 		d, err := p.openFile(inv.rest[0], os.O_RDONLY, 0)
 		if err != nil {
@@ -333,7 +328,7 @@ func shellMain(p *Process, argv []string, bash bool) int {
 		}
 		defer d.release()
 		sh.arg0, sh.params = inv.rest[0], inv.rest[1:]
-		sh.source(streamReader{p.ctx, d}, sourceStream)
+		sh.source(streamReader{p.ctx, d})
 	}
 	return sh.finish()
 }
@@ -353,7 +348,7 @@ func (sh *shell) readProfile(inv invocation) {
 	}
 	defer d.release()
 	sh.calls++
-	sh.source(streamReader{sh.p.ctx, d}, sourceStream)
+	sh.source(streamReader{sh.p.ctx, d})
 	sh.calls--
 	if sh.jump.kind == jumpReturn {
 		sh.jump = jump{}

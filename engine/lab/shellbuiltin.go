@@ -171,7 +171,7 @@ func (sh *shell) dot(args []string) int {
 	sh.calls++
 	loops := sh.loops
 	sh.loops = 0
-	sh.source(streamReader{sh.p.ctx, d}, sourceStream)
+	sh.source(streamReader{sh.p.ctx, d})
 	sh.calls--
 	sh.loops = loops
 	if sh.jump.kind == jumpReturn {
@@ -183,7 +183,7 @@ func (sh *shell) dot(args []string) int {
 func (sh *shell) eval(args []string) int {
 	sh.status = 0
 	line := sh.line
-	sh.source(strings.NewReader(strings.Join(args[1:], " ")), sourceText)
+	sh.text(strings.Join(args[1:], " "), 0)
 	sh.line = line
 	return sh.status
 }

@@ -3,7 +3,6 @@ package lab
 import (
 	"bytes"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -290,7 +289,7 @@ func (sh *shell) paramOperator(pe *syntax.ParamExp, value string, set bool, q qu
 		if err != nil {
 			return nil, err
 		}
-		return []piece{result(trimPattern(value, pat, op), q)}, nil
+		return []piece{result(sh.p.world.lab().regexes.trim(value, pat, op), q)}, nil
 	}
 	return nil, failure("Bad substitution")
 }
@@ -319,36 +318,6 @@ func (sh *shell) alternative(word *syntax.Word, q quoting) ([]piece, error) {
 		}
 	}
 	return list, nil
-}
-
-// trimPattern takes the match of a pattern off one end of value.
-func trimPattern(value, pat string, op syntax.ParExpOperator) string {
-	large := op == syntax.RemLargePrefix || op == syntax.RemLargeSuffix
-	mode := pattern.Mode(0)
-	if !large {
-		mode = pattern.Shortest
-	}
-	expr, err := pattern.Regexp(pat, mode)
-	if err != nil {
-		return value
-	}
-	switch op {
-	case syntax.RemSmallPrefix, syntax.RemLargePrefix:
-		expr = `\A(` + expr + `)`
-	case syntax.RemSmallSuffix:
-		expr = `(?s)\A.*(` + expr + `)\z`
-	default:
-		expr = `(` + expr + `)\z`
-	}
-	re, err := regexp.Compile(expr)
-	if err != nil {
-		return value
-	}
-	loc := re.FindStringSubmatchIndex(value)
-	if loc == nil {
-		return value
-	}
-	return value[:loc[2]] + value[loc[3]:]
 }
 
 func join(list []piece) string {
@@ -438,19 +407,6 @@ func globText(list []piece) string {
 		}
 	}
 	return b.String()
-}
-
-// matchPattern says whether the whole of text matches a shell pattern.
-func matchPattern(pat, text string) bool {
-	if !pattern.HasMeta(pat, 0) && !strings.Contains(pat, `\`) {
-		return pat == text
-	}
-	expr, err := pattern.Regexp(pat, pattern.EntireString)
-	if err != nil {
-		return pat == text
-	}
-	re, err := regexp.Compile(expr)
-	return err == nil && re.MatchString(text)
 }
 
 // fields expands words to the arguments of a command: with field splitting and pathname expansion.
@@ -578,7 +534,7 @@ func (sh *shell) glob(field []piece) []string {
 	if !pattern.HasMeta(pat, 0) {
 		return []string{text}
 	}
-	found := globPaths(sh.p.view(), pat)
+	found := globPaths(sh.p.view(), sh.p.world.lab().regexes, pat)
 	if len(found) == 0 {
 		return []string{text}
 	}
@@ -586,7 +542,7 @@ func (sh *shell) glob(field []piece) []string {
 }
 
 // globPaths lists the paths that match a pattern, sorted.
-func globPaths(v view, pat string) []string {
+func globPaths(v view, known *regexes, pat string) []string {
 	found := []string{""}
 	if strings.HasPrefix(pat, "/") {
 		found[0] = "/"
@@ -596,7 +552,7 @@ func globPaths(v view, pat string) []string {
 		last := i == len(parts)-1
 		var next []string
 		for _, dir := range found {
-			next = append(next, globStep(v, dir, part)...)
+			next = append(next, globStep(v, known, dir, part)...)
 		}
 		if !last || strings.HasSuffix(pat, "/") {
 			next = slices.DeleteFunc(next, func(path string) bool {
@@ -613,7 +569,7 @@ func globPaths(v view, pat string) []string {
 	return found
 }
 
-func globStep(v view, dir, part string) []string {
+func globStep(v view, known *regexes, dir, part string) []string {
 	if !pattern.HasMeta(part, 0) {
 		path := dir + strings.ReplaceAll(part, `\`, "")
 		if _, err := v.stat(path, false); err != nil {
@@ -621,11 +577,7 @@ func globStep(v view, dir, part string) []string {
 		}
 		return []string{path}
 	}
-	expr, err := pattern.Regexp(part, pattern.EntireString)
-	if err != nil {
-		return nil
-	}
-	re, err := regexp.Compile(expr)
+	re, err := known.whole(part)
 	if err != nil {
 		return nil
 	}

@@ -364,7 +364,7 @@ func (sh *shell) caseClause(cm *syntax.CaseClause, fl runFlags) {
 				sh.fail(err)
 				return
 			}
-			if matchPattern(pat, text) {
+			if sh.p.world.lab().regexes.match(pat, text) {
 				sh.stmts(item.Stmts, fl)
 				return
 			}
@@ -595,9 +595,6 @@ func (l *launcher) errorf(p *Process, format string, args ...any) {
 // run finds a program and runs it in a process, or says what a shell says.
 func (l *launcher) run(p *Process, args []string) int {
 	path, err := p.lookPath(args[0], l.path)
-	if err == nil {
-		err = p.view().executable(path)
-	}
 	var img image
 	if err == nil {
 		img, err = p.load(path, args)

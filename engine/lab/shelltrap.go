@@ -53,7 +53,7 @@ func (sh *shell) runTraps() {
 		sh.jump = jump{}
 		sh.inTrap = true
 		sh.context = 0
-		sh.source(strings.NewReader(action), sourceText)
+		sh.text(action, 0)
 		sh.inTrap = false
 		if sh.jump.kind == goOn {
 			sh.status, sh.jump = status, way

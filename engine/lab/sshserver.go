@@ -376,18 +376,29 @@ func loginPath(u User) string {
 	return "/usr/local/bin:/usr/bin:/bin:/usr/games"
 }
 
-// pump carries the client's input to the process. A slow host answers late: its input comes late.
+// inputBuffer is small: every idle connection has one.
+const inputBuffer = 4 << 10
+
+// pump carries the client's input to the process. A slow host answers late: its input comes late. What fills the buffer is the begin of more.
 func (r *remoteSession) pump(in *pipe) {
-	buf := make([]byte, 32<<10)
+	buf, turn := make([]byte, inputBuffer), r.server.world.lab().work.turn()
+	defer turn.end()
 	for {
 		n, err := r.channel.Read(buf)
 		if n > 0 {
 			if slow, ok := r.server.world.host.Fault(Slow); ok {
+				turn.end()
 				time.Sleep(slow.Delay)
 			}
+			turn.begin()
 			if _, werr := in.write(context.Background(), buf[:n]); werr != nil {
+				turn.end()
 				_, _ = io.Copy(io.Discard, r.channel)
 				return
+			}
+			if n < len(buf) {
+				in.drained(turn.over())
+				turn.end()
 			}
 		}
 		if err != nil {

@@ -61,6 +61,36 @@ type step struct {
 	readOnly bool
 }
 
+// crumb is what is kept of a step, to go back to it.
+type crumb struct {
+	fs       *FS
+	ino      uint64
+	made     *inode // of a file that has no place in the tables
+	name     string
+	readOnly bool
+}
+
+func (s *step) crumb() crumb {
+	c := crumb{fs: s.fs, ino: s.node.ino, name: s.name, readOnly: s.readOnly}
+	if s.node.dyn != nil {
+		made := s.node
+		c.made = &made
+	}
+	return c
+}
+
+// again is the step of which c was kept.
+func (c crumb) again() (step, bool) {
+	s := step{fs: c.fs, name: c.name, readOnly: c.readOnly}
+	if c.made != nil {
+		s.node = *c.made
+		return s, true
+	}
+	var ok bool
+	s.node, ok = c.fs.snapshot(c.ino)
+	return s, ok
+}
+
 // walk follows path. The last element may be missing; anything before it may not. A symbolic link at the end is
 // followed if follow is set or the path ends in a slash.
 func (v view) walk(path string, follow bool) (spot, error) {
@@ -71,53 +101,63 @@ func (v view) walk(path string, follow bool) (spot, error) {
 	if !strings.HasPrefix(path, "/") {
 		full = v.cwd + "/" + path
 	}
-	root, ok := v.root.snapshot(rootIno)
+	var room [12]crumb // enough for most paths
+	trail := append(room[:0], crumb{fs: v.root, ino: rootIno})
+	here, ok := trail[0].again()
 	if !ok {
 		return spot{}, pathError("open", path, syscall.ENOENT)
 	}
+	before := here
 	mustDir := strings.HasSuffix(full, "/") || strings.HasSuffix(full, "/.")
-	todo := elements(full)
-	trail := []step{{fs: v.root, node: root}}
 	links := 0
-	for i := 0; i < len(todo); i++ {
-		here := trail[len(trail)-1]
+	for name, todo := firstElement(full); name != ""; name, todo = firstElement(todo) {
 		if errno := v.barred(&here.node); errno != 0 {
 			return spot{}, pathError("open", path, errno)
 		}
-		name := todo[i]
 		if name == ".." {
 			trail = trail[:max(1, len(trail)-1)]
+			if here, ok = trail[len(trail)-1].again(); !ok {
+				return spot{}, pathError("open", path, syscall.ENOENT)
+			}
+			if before, ok = trail[max(0, len(trail)-2)].again(); !ok {
+				return spot{}, pathError("open", path, syscall.ENOENT)
+			}
 			continue
 		}
 		if len(name) > 255 {
 			return spot{}, pathError("open", path, syscall.ENAMETOOLONG)
 		}
-		last := i == len(todo)-1
-		next, found := v.enter(here, name)
+		after, _ := firstElement(todo)
+		last := after == ""
+		next, found := v.enter(&here, name)
 		if !found {
 			if !last {
 				return spot{}, pathError("open", path, syscall.ENOENT)
 			}
-			return spot{fs: here.fs, path: trailPath(trail, name), dirFS: here.fs, dir: here.node, name: name, readOnly: here.readOnly}, nil
+			return spot{fs: here.fs, path: trailPath(full, trail, name), dirFS: here.fs, dir: here.node, name: name, readOnly: here.readOnly}, nil
 		}
 		if next.node.mode.Type() == TypeSymlink && (!last || follow || mustDir) {
 			if links++; links > 40 {
 				return spot{}, pathError("open", path, syscall.ELOOP)
 			}
 			if next.node.dyn != nil && next.node.dyn.open != nil { // the magic links of /proc/self/fd
-				return spot{fs: next.fs, node: next.node, found: true, path: trailPath(trail, name), dirFS: here.fs, dir: here.node, name: name}, nil
+				return spot{fs: next.fs, node: next.node, found: true, path: trailPath(full, trail, name), dirFS: here.fs, dir: here.node, name: name}, nil
 			}
 			target := v.linkTarget(&next.node)
 			if strings.HasPrefix(target, "/") {
 				trail = trail[:1]
+				if here, ok = trail[0].again(); !ok {
+					return spot{}, pathError("open", path, syscall.ENOENT)
+				}
+				before = here
 			}
-			todo = append(elements(target), todo[i+1:]...)
-			i = -1
+			todo = target + "/" + todo
 			continue
 		}
-		trail = append(trail, next)
+		before, here = here, next
+		trail = append(trail, here.crumb())
 	}
-	return v.arrived(trail, path, mustDir)
+	return v.arrived(&before, &here, trail, full, path, mustDir)
 }
 
 // barred is why nothing can be looked up in n, 0 if it can.
@@ -131,22 +171,18 @@ func (v view) barred(n *inode) syscall.Errno {
 	return 0
 }
 
-func (v view) arrived(trail []step, path string, mustDir bool) (spot, error) {
-	end := trail[len(trail)-1]
+func (v view) arrived(before, end *step, trail []crumb, full, path string, mustDir bool) (spot, error) {
 	if mustDir && !end.node.mode.IsDir() {
 		return spot{}, pathError("open", path, syscall.ENOTDIR)
 	}
-	s := spot{fs: end.fs, node: end.node, found: true, path: trailPath(trail, ""), name: end.name, readOnly: end.readOnly}
-	if len(trail) > 1 {
-		s.dirFS, s.dir = trail[len(trail)-2].fs, trail[len(trail)-2].node
-	} else {
-		s.dirFS, s.dir = end.fs, end.node
-	}
-	return s, nil
+	return spot{
+		fs: end.fs, node: end.node, found: true, path: trailPath(full, trail, ""), name: end.name, readOnly: end.readOnly,
+		dirFS: before.fs, dir: before.node,
+	}, nil
 }
 
 // enter looks a name up, and goes through what is mounted there.
-func (v view) enter(here step, name string) (step, bool) {
+func (v view) enter(here *step, name string) (step, bool) {
 	if here.node.dyn != nil {
 		if here.node.dyn.lookup == nil {
 			return step{}, false
@@ -163,17 +199,16 @@ func (v view) enter(here step, name string) (step, bool) {
 	if here.node.ino == rootIno && name == "sys" && here.fs.sys != nil {
 		return step{fs: here.fs, node: *here.fs.sys, name: name}, true
 	}
-	n, ok := here.fs.child(here.node.ino, name)
+	n, cover, ok := here.fs.child(here.node.ino, name)
 	if !ok {
 		return step{}, false
 	}
-	next := step{fs: here.fs, node: n, name: name, readOnly: here.readOnly}
-	if m, ok := here.fs.mountAt(n.ino); ok {
-		if covered, ok := m.fs.snapshot(m.ino); ok {
-			return step{fs: m.fs, node: covered, name: name, readOnly: m.readOnly}, true
+	if cover.fs != nil {
+		if covered, ok := cover.fs.snapshot(cover.ino); ok {
+			return step{fs: cover.fs, node: covered, name: name, readOnly: cover.readOnly}, true
 		}
 	}
-	return next, true
+	return step{fs: here.fs, node: n, name: name, readOnly: here.readOnly}, true
 }
 
 func (v view) linkTarget(n *inode) string {
@@ -193,7 +228,26 @@ func elements(path string) []string {
 	return out
 }
 
-func trailPath(trail []step, last string) string {
+// firstElement cuts the first name off a path, and skips what means nothing: slashes and dots. "" is none.
+func firstElement(path string) (name, rest string) {
+	for {
+		path = strings.TrimLeft(path, "/")
+		name, rest = path, ""
+		if i := strings.IndexByte(path, '/'); i >= 0 {
+			name, rest = path[:i], path[i:]
+		}
+		if name != "." {
+			return name, rest
+		}
+		path = rest
+	}
+}
+
+// trailPath is the path of a trail, with one more name unless that is "". Mostly it is full, which led there.
+func trailPath(full string, trail []crumb, last string) string {
+	if isTrail(full, trail, last) {
+		return full
+	}
 	var b strings.Builder
 	for _, s := range trail[1:] {
 		b.WriteByte('/')
@@ -207,6 +261,19 @@ func trailPath(trail []step, last string) string {
 		return "/"
 	}
 	return b.String()
+}
+
+func isTrail(full string, trail []crumb, last string) bool {
+	for _, s := range trail[1:] {
+		if len(full) <= len(s.name) || full[0] != '/' || full[1:1+len(s.name)] != s.name {
+			return false
+		}
+		full = full[1+len(s.name):]
+	}
+	if last == "" {
+		return full == "" && len(trail) > 1
+	}
+	return len(full) == len(last)+1 && full[0] == '/' && full[1:] == last
 }
 
 // find is walk for a file that has to be there.
@@ -316,7 +383,7 @@ func (v view) readDir(path string) ([]Info, error) {
 	}
 	out := make([]Info, 0, len(names))
 	for _, name := range names {
-		next, ok := v.enter(here, name)
+		next, ok := v.enter(&here, name)
 		if !ok {
 			continue
 		}

@@ -203,13 +203,14 @@ func openSession(ctx context.Context, cl *client) (*process, error) {
 type process struct {
 	client *client
 	ch     ssh.Channel
+	stdin  io.Writer
 	exited chan struct{} // closed when the server told how the process ended
 	closed chan struct{} // closed when the server closed the channel, too
 	once   sync.Once
 }
 
 func newProcess(cl *client, ch ssh.Channel, reqs <-chan *ssh.Request) *process {
-	p := &process{client: cl, ch: ch, exited: make(chan struct{}), closed: make(chan struct{})}
+	p := &process{client: cl, ch: ch, stdin: pieces{ch}, exited: make(chan struct{}), closed: make(chan struct{})}
 	go p.serve(reqs)
 	return p
 }
@@ -222,6 +223,7 @@ func (p *process) order(o order) error {
 		}
 		return nil
 	}
+	p.stdin = p.ch // it takes much
 	ok, err := p.ch.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{o.command}))
 	if err == nil && !ok {
 		return errNoSubsystem
@@ -244,7 +246,7 @@ func (p *process) serve(reqs <-chan *ssh.Request) {
 	}
 }
 
-func (p *process) Stdin() io.Writer  { return pieces{p.ch} }
+func (p *process) Stdin() io.Writer  { return p.stdin }
 func (p *process) Stdout() io.Reader { return p.ch }
 func (p *process) Stderr() io.Reader { return p.ch.Stderr() }
 

@@ -227,6 +227,9 @@ func (c *conn) startSFTP(ctx context.Context) (shell.Process, *sftp.Client, erro
 	go func() { _, _ = io.Copy(io.Discard, p.Stderr()) }() // ends with the session
 	client, err := sftp.NewClientPipe(p.Stdout(), stdinOf{p.Stdin(), p}, sftp.UseConcurrentWrites(true))
 	if err == nil {
+		err = widen(client)
+	}
+	if err == nil {
 		return p, client, nil
 	}
 	defer p.Close()
@@ -237,6 +240,15 @@ func (c *conn) startSFTP(ctx context.Context) (shell.Process, *sftp.Client, erro
 		return nil, nil, gone
 	}
 	return nil, nil, errNoSFTP
+}
+
+// widen has large packets sent to OpenSSH's server, which has always taken them and says so since it tells its limits: an answer for each 255 KiB instead
+// of each 32.
+func widen(client *sftp.Client) error {
+	if _, tells := client.HasExtension("limits@openssh.com"); !tells {
+		return nil
+	}
+	return sftp.MaxPacketUnchecked(255 << 10)(client)
 }
 
 // A stdinOf is a process's standard input; nothing comes after it is closed.

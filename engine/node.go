@@ -21,6 +21,7 @@ type node struct {
 	gone *remote.Unreachable // why it cannot be reached; nil: not tried, or reached
 
 	at    *Step  // the step that the host has come to
+	place func() // gives back a place among the hosts that are worked on, which the next exchange takes; nil: there is none
 	clock *clock // nil: nobody asked where the time goes
 
 	hold func(context.Context) string // why nothing may be sent any more, while nothing was begun; nil: it may
@@ -88,6 +89,10 @@ func (n *node) dial(ctx context.Context) (remote.Conn, error) {
 
 // slot waits for a place among the hosts that are worked on.
 func (n *node) slot(ctx context.Context) (release func(), err error) {
+	if n.place != nil {
+		release, n.place = n.place, nil
+		return release, nil
+	}
 	if n.clock == nil || n.run.slots == nil {
 		return n.run.slot(ctx)
 	}
@@ -98,14 +103,14 @@ func (n *node) slot(ctx context.Context) (release func(), err error) {
 }
 
 // prepare connects a host before what it is to be sent is written: thousands that wait for their turn to shake hands hold nothing yet. Whoever sends
-// something learns what came of it.
+// something then has the place that was waited for, and learns what came of it.
 func (n *node) prepare(ctx context.Context) {
 	defer n.clock.during(asking)()
 	release, err := n.slot(ctx)
 	if err != nil {
 		return
 	}
-	defer release()
+	n.place = release
 	if n.hold == nil || n.hold(ctx) == "" {
 		_, _ = n.connect(ctx)
 	}

@@ -28,6 +28,12 @@ func (l *Leftovers) addShell(account string, pid int) {
 	l.shells[account] = append(l.shells[account], pid)
 }
 
+func (l *Leftovers) any(account string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.frames[account]) > 0
+}
+
 func (l *Leftovers) take(account string) (frames []string, shells []int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

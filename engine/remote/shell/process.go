@@ -32,6 +32,14 @@ type Starter interface {
 	Start(ctx context.Context, account string) (Process, error)
 }
 
+// A Carrier is a Starter that can hand a shell its first program with the request that starts it, where that spares a round trip. Everybody on the host can
+// read that program meanwhile. It returns no process and no error where the program has to be sent as any other.
+//
+// The shell ends without a word where it cannot read such a program. Once it has run it, it is as good as new.
+type Carrier interface {
+	Carry(ctx context.Context, account string, program []byte) (Process, error)
+}
+
 // Denied says that an account could not be become.
 type Denied struct {
 	Account string

@@ -18,6 +18,7 @@ type queue struct {
 	turn    chan struct{} // full while a program is under way
 	session *session      // nil where none is open
 	serving atomic.Int64  // process id of the shell that a program is under way in; 0: none
+	plain   bool          // shells here do not read a program that they are started with
 }
 
 // run brings jobs to their Exits, in as many sessions as it takes.
@@ -35,12 +36,44 @@ func (q *queue) run(ctx context.Context, jobs []*job) {
 			settleAll(jobs, remote.NotStarted, context.Cause(ctx))
 			return
 		}
-		if err := q.open(ctx); err != nil {
+		p, err := q.carried(ctx, jobs)
+		if err == nil && p == nil {
+			err = q.open(ctx)
+		}
+		if err != nil {
 			settleAll(jobs, refusal(err), err)
 			return
 		}
-		jobs = q.program(ctx, jobs)
+		if p == nil {
+			p = q.session.program(jobs)
+		}
+		jobs = q.program(ctx, p)
 	}
+}
+
+// carried starts a session with the program of the jobs in it; nil where that cannot be, or is of no use.
+func (q *queue) carried(ctx context.Context, jobs []*job) (*program, error) {
+	carrier, ok := q.host.starter.(Carrier)
+	if !ok || q.session != nil || q.plain || q.host.opts.Leftovers.any(q.account) || slices.ContainsFunc(jobs, (*job).closed) {
+		return nil, nil
+	}
+	s := newSession(nil)
+	p := s.program(jobs)
+	proc, err := carrier.Carry(ctx, q.account, p.text)
+	if proc == nil || err != nil {
+		return nil, err
+	}
+	s.proc, s.fresh = proc, true
+	p.carried, p.written = true, len(p.text)
+	close(p.wrote)
+	q.session = s
+	return p, nil
+}
+
+// closed tells whether the job's script is nobody else's to read. Our own texts hold no secret, but for what they get to read, or expect to.
+func (j *job) closed() bool {
+	s := j.script
+	return s.Foreign || len(s.Stdin) > 0 || len(s.Env) > 0 || s.Link != nil
 }
 
 // open has a session at hand, and first ends what an earlier connection lost.
@@ -94,9 +127,8 @@ func settleAll(jobs []*job, state remote.State, err error) {
 	}
 }
 
-// program runs jobs in the open session and settles them, but for those it returns: they never began, and go on in a new session.
-func (q *queue) program(ctx context.Context, jobs []*job) (rest []*job) {
-	p := q.session.program(jobs)
+// program runs a program of the open session and settles its jobs, but for those it returns: they never began, and go on in a new session.
+func (q *queue) program(ctx context.Context, p *program) (rest []*job) {
 	p.onBegin = func(pid int) { q.begun(ctx, pid) }
 	defer q.serving.Store(0)
 	p.start()
@@ -128,6 +160,9 @@ func (q *queue) died(p *program) (rest []*job) {
 	switch {
 	case !p.began && p.served:
 		return jobs // an idle shell had ended
+	case !p.began && p.carried:
+		q.plain = true
+		return jobs
 	case !p.began:
 		settleAll(jobs, remote.NotStarted, p.noShell())
 		return nil

@@ -86,6 +86,7 @@ type program struct {
 	sights chan sight
 	output sync.Mutex // one Output call at a time
 
+	carried   bool          // the shell was started with it
 	wrote     chan struct{} // closed when the writer returned
 	written   int           // bytes handed to the process; read after wrote
 	writeErr  error
@@ -118,7 +119,9 @@ func (s *session) program(jobs []*job) *program {
 
 // start sends the program and begins to read what comes back.
 func (p *program) start() {
-	go p.write()
+	if !p.carried {
+		go p.write()
+	}
 	go p.read(remote.Stdout, p.proc.Stdout())
 	go p.read(remote.Stderr, p.proc.Stderr())
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -112,8 +113,14 @@ type attempt struct {
 	route route
 	via   *client // the last bastion, nil for none
 	login *login
-	only  []string // types of host keys to accept, nil: any
-	last  error    // of the last try, where the time ran out between two
+	began atomic.Pointer[time.Time] // when the stream below was asked for last
+	only  []string                  // types of host keys to accept, nil: any
+	last  error                     // of the last try, where the time ran out between two
+}
+
+func (a *attempt) begin() {
+	now := time.Now()
+	a.began.Store(&now)
 }
 
 // try dials and shakes hands. A failure that may pass is retried, all others are permanent.
@@ -123,7 +130,7 @@ func (a *attempt) try(ctx context.Context) (*client, error) {
 		return nil, backoff.Permanent(err)
 	}
 	a.login = &login{route: a.route}
-	w := newWire(conn)
+	w := newWire(conn, time.Since(*a.began.Load()))
 	began := time.Now()
 	cl, err := a.handshake(ctx, w)
 	remote.DialingOf(ctx).Handshake += time.Since(began)
@@ -147,13 +154,18 @@ func (a *attempt) try(ctx context.Context) (*client, error) {
 }
 
 func (a *attempt) dial(ctx context.Context) (net.Conn, error) {
+	a.begin()
 	if a.via != nil {
 		return a.dialThrough(ctx)
 	}
 	dial := a.route.dial
 	if dial == nil {
 		dial = func(ctx context.Context) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "tcp", a.route.addr())
+			d := net.Dialer{Control: func(string, string, syscall.RawConn) error { // the name is known by now
+				a.begin()
+				return nil
+			}}
+			return d.DialContext(ctx, "tcp", a.route.addr())
 		}
 	}
 	conn, err := dial(ctx)

@@ -4,6 +4,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // A wire is the stream that a connection is made on. It notes whether the server spoke SSH at all, and acknowledges at once what comes until the
@@ -13,14 +14,15 @@ import (
 // wait 40 ms with that for something to send along. A server that has begun a session does so no longer.
 type wire struct {
 	net.Conn
+	way    time.Duration // how long it took to connect: a round trip
 	spoke  atomic.Bool
 	head   []byte // of what was read until then; the handshake reads from one goroutine
 	prompt func() // acknowledges what came; nil where the stream has no such thing
 	calm   atomic.Bool
 }
 
-func newWire(conn net.Conn) *wire {
-	w := &wire{Conn: conn}
+func newWire(conn net.Conn, way time.Duration) *wire {
+	w := &wire{Conn: conn, way: way}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		w.prompt = prompt(tcp)
 	}

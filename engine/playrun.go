@@ -38,6 +38,8 @@ type playRun struct {
 	others  map[string]cty.Value
 	noFacts map[factOf]error
 
+	texts texts
+
 	alikeMu sync.Mutex
 	alike   map[instanceKey]argued // arguments that are the same on every host
 
@@ -83,6 +85,7 @@ func (p *playRun) do(ctx context.Context) {
 	for _, m := range p.members { // what was asked and bound is of no use to anybody now
 		m.heard, m.bounds, m.part = nil, nil, nil
 	}
+	p.texts.forget()
 	took := p.since(begun)
 	p.timings.tell(took)
 	p.run.emit(event.Event{Kind: event.PlayDone, Play: p.plan.Name, Seconds: took})

@@ -234,7 +234,7 @@ func (t *turn) conclude(d Decision) {
 }
 
 func (t *turn) concludeStop(d Stop) {
-	results, err := t.step.results(d.Results, t.bound.given)
+	results, err := t.results(d.Results)
 	t.verdict = &verdict{status: d.State, reason: d.Why, warn: d.Warn, results: results}
 	switch d.State {
 	case Refused, Skipped:
@@ -270,12 +270,24 @@ func (t *turn) concludeDone(d Done) {
 	}
 	if t.step.read || v.status.Bad() || !t.member.play.run.opts.Terse {
 		var err error
-		if v.results, err = t.step.results(t.withTold(d.Results), t.bound.given); err != nil {
+		if v.results, err = t.results(t.withTold(d.Results)); err != nil {
 			t.bug(err.Error())
 			return
 		}
 	}
 	t.verdict = v
+}
+
+// results makes typed values of what the module left. A text that another host has left already is kept once: a thousand hosts may print the same.
+func (t *turn) results(values Values) (map[string]cty.Value, error) {
+	out := make(Values, len(values))
+	for name, v := range values {
+		if text, ok := v.(string); ok {
+			v = t.member.play.texts.once(text)
+		}
+		out[name] = v
+	}
+	return t.step.results(out, t.bound.given)
 }
 
 // wasLost tells whether nobody knows how an outcome's actions ended.

@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// What two hosts print is in memory once, if it is the same and not short.
+func TestEqualResultsAreKeptOnce(t *testing.T) {
+	step := &Step{mod: Module{Results: []Result{{Name: "out", Type: cty.String}}}}
+	play := &playRun{}
+	printed := func(text string) *byte {
+		own := &turn{member: &member{play: play}, step: step}
+		results, err := own.results(Values{"out": strings.Clone(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := results["out"].AsString(); got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+		return unsafe.StringData(results["out"].AsString())
+	}
+	long := strings.Repeat("a line\n", 100)
+	if printed(long) != printed(long) {
+		t.Error("a long text is kept twice")
+	}
+	if printed(long) == printed(long+"b") {
+		t.Error("different texts are one")
+	}
+	if printed("short") == printed("short") {
+		t.Error("a short text was looked for")
+	}
+}

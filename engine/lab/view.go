@@ -93,8 +93,9 @@ func (c crumb) again() (step, bool) {
 
 // A walker is on its way along a path.
 type walker struct {
-	room   [12]crumb // enough for most paths
-	trail  []crumb   // from the root to here
+	room   [12]crumb // the trail from the root to here, as long as it fits: it costs no memory then
+	depth  int       // of the trail in room
+	long   []crumb   // the trail where it is longer
 	before step      // the directory of here
 	here   step
 	links  int // symbolic links that were followed
@@ -102,17 +103,38 @@ type walker struct {
 
 // back goes back to a directory of the trail; false if it is gone.
 func (w *walker) back(length int) (ok bool) {
-	w.trail = w.trail[:max(1, length)]
-	if w.here, ok = w.trail[len(w.trail)-1].again(); !ok {
+	length = max(1, length)
+	if w.long != nil {
+		w.long = w.long[:length]
+	} else {
+		w.depth = length
+	}
+	trail := w.trail()
+	if w.here, ok = trail[length-1].again(); !ok {
 		return false
 	}
-	w.before, ok = w.trail[max(0, len(w.trail)-2)].again()
+	w.before, ok = trail[max(0, length-2)].again()
 	return ok
+}
+
+func (w *walker) trail() []crumb {
+	if w.long != nil {
+		return w.long
+	}
+	return w.room[:w.depth]
 }
 
 func (w *walker) forward(next *step) {
 	w.before, w.here = w.here, *next
-	w.trail = append(w.trail, next.crumb())
+	switch {
+	case w.long != nil:
+		w.long = append(w.long, next.crumb())
+	case w.depth == len(w.room):
+		w.long = append(slices.Clone(w.room[:]), next.crumb())
+	default:
+		w.room[w.depth] = next.crumb()
+		w.depth++
+	}
 }
 
 // walk follows path. The last element may be missing; anything before it may not. A symbolic link at the end is
@@ -126,7 +148,7 @@ func (v view) walk(path string, follow bool) (spot, error) {
 		full = v.cwd + "/" + path
 	}
 	var w walker
-	w.trail = append(w.room[:0], crumb{fs: v.root, ino: rootIno})
+	w.room[0] = crumb{fs: v.root, ino: rootIno}
 	if !w.back(1) {
 		return spot{}, pathError("open", path, syscall.ENOENT)
 	}
@@ -136,7 +158,7 @@ func (v view) walk(path string, follow bool) (spot, error) {
 			return spot{}, pathError("open", path, errno)
 		}
 		if name == ".." {
-			if !w.back(len(w.trail) - 1) {
+			if !w.back(len(w.trail()) - 1) {
 				return spot{}, pathError("open", path, syscall.ENOENT)
 			}
 			continue
@@ -172,7 +194,7 @@ func (v view) walk(path string, follow bool) (spot, error) {
 		return spot{}, pathError("open", path, syscall.ENOTDIR)
 	}
 	return spot{
-		fs: w.here.fs, node: w.here.node, found: true, path: trailPath(full, w.trail, ""), name: w.here.name, readOnly: w.here.readOnly,
+		fs: w.here.fs, node: w.here.node, found: true, path: trailPath(full, w.trail(), ""), name: w.here.name, readOnly: w.here.readOnly,
 		dirFS: w.before.fs, dir: w.before.node,
 	}, nil
 }
@@ -191,7 +213,7 @@ func (v view) through(w *walker, link *step) (target string, errno syscall.Errno
 
 // spot is a name in the directory where the walker is.
 func (w *walker) spot(full, name string) spot {
-	return spot{fs: w.here.fs, path: trailPath(full, w.trail, name), dirFS: w.here.fs, dir: w.here.node, name: name, readOnly: w.here.readOnly}
+	return spot{fs: w.here.fs, path: trailPath(full, w.trail(), name), dirFS: w.here.fs, dir: w.here.node, name: name, readOnly: w.here.readOnly}
 }
 
 // barred is why nothing can be looked up in n, 0 if it can.

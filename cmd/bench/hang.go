@@ -15,11 +15,12 @@ func oneHangs(ctx context.Context, b *bench) error {
 	if _, err := b.simulator(ctx); err != nil {
 		return err
 	}
-	h, err := b.hostsOf(b.hosts)
+	// So many hosts so far away mostly wait: what else the machine does shows less than it does where the processors are the limit.
+	h, err := b.hostsOf(min(b.hosts, 200))
 	if err != nil {
 		return err
 	}
-	const hang = 10 * time.Second
+	const hang, rtt = 10 * time.Second, 50 * time.Millisecond
 	hung := h.address(h.n / 2)
 	var changes, without, with []float64
 	for round := range b.repeats {
@@ -32,7 +33,7 @@ func oneHangs(ctx context.Context, b *bench) error {
 					return err
 				}
 			}
-			if *to, err = b.completion(ctx, h, hung); err != nil {
+			if *to, err = b.completion(ctx, h, hung, rtt); err != nil {
 				return err
 			}
 			if _, err := b.fleet.tell(order{Do: "fault"}); err != nil {
@@ -43,15 +44,15 @@ func oneHangs(ctx context.Context, b *bench) error {
 		without, with = append(without, calm), append(with, troubled)
 		changes = append(changes, 100*(troubled/calm-1))
 	}
-	note := fmt.Sprintf("%s hosts: %s s without, %s s with it", grouped(h.n), number(median(without)), number(median(with)))
+	note := fmt.Sprintf("%s hosts, 50 ms away: %s s without, %s s with it", grouped(h.n), number(median(without)), number(median(with)))
 	b.add(goals["P10"].against("P10", "", changes, note).stands("the spread tells how much of it is the machine's own unrest"))
 	return nil
 }
 
 // completion is the 99th percentile of the time, in seconds from the begin of the run, at which hosts were done with their last step. One host is not among
 // them.
-func (b *bench) completion(ctx context.Context, h hosts, but string) (float64, error) {
-	if err := b.fleet.start("settled", 0); err != nil {
+func (b *bench) completion(ctx context.Context, h hosts, but string, rtt time.Duration) (float64, error) {
+	if err := b.fleet.start("settled", rtt); err != nil {
 		return 0, err
 	}
 	events := b.path("events.json")

@@ -17,7 +17,10 @@ import (
 func (p *Plan) staticScope(w where, refs []eval.Reference) eval.Scope {
 	s := p.scope(refs, nil)
 	s.Values["run"] = p.runValue(nil)
-	s.Values["local"] = p.staticLocalsFor(w)
+	s.Values["local"] = cty.DynamicVal
+	if reads(refs, "local") {
+		s.Values["local"] = p.staticLocalsFor(w)
+	}
 	s.Values["group"] = p.groups
 	s.Values["play"] = cty.DynamicVal
 	if !w.hostless {
@@ -64,7 +67,10 @@ func (p *Plan) staticSteps(w where) cty.Value {
 			steps[s.Name] = cty.DynamicVal
 			continue
 		}
-		steps[s.Name] = s.pendingValue(nil)
+		if s.pending == cty.NilVal {
+			s.pending = s.pendingValue(nil)
+		}
+		steps[s.Name] = s.pending
 	}
 	return objectOrEmpty(steps)
 }

@@ -33,6 +33,7 @@ type Step struct {
 	needs   factSet            // of these: what its arguments, its instances and its setting are made of
 	others  map[string]factSet // of hosts["NAME"].facts, by NAME
 	alike   bool               // its arguments are the same on every host
+	pending cty.Value          // step.NAME before it was reached
 	read    bool               // some expression reads its results
 	reads   []string           // the steps whose results it refers to, those of other hosts too
 	keys    []string           // of its instances, where for_each is known before the run

@@ -308,5 +308,5 @@ func machine() string {
 			break
 		}
 	}
-	return fmt.Sprintf("%d CPUs (%s), %s, GOGC at its default", runtime.NumCPU(), model, runtime.Version())
+	return fmt.Sprintf("%d CPUs (%s), %s, GOGC unset", runtime.NumCPU(), model, runtime.Version())
 }

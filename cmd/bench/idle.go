@@ -36,8 +36,8 @@ func idleHosts(ctx context.Context, b *bench) error {
 		few, lot = append(few, small), append(lot, large)
 		perHost = append(perHost, (large-small)/float64(b.many-b.hosts)/1024)
 	}
-	note := fmt.Sprintf("%s hosts %s MiB, %s hosts %s MiB: proportional set size, %s after the last answer; Go's garbage collector as it is by default (GOGC=100), never forced",
-		grouped(b.hosts), number(median(few)/(1<<20)), grouped(b.many), number(median(lot)/(1<<20)), rest)
+	note := fmt.Sprintf("%s hosts %s MiB, %s hosts %s MiB, which is %s KiB a host all told: proportional set size, %s after the last answer; GOGC unset, no collection forced",
+		grouped(b.hosts), number(median(few)/(1<<20)), grouped(b.many), number(median(lot)/(1<<20)), number(median(lot)/float64(b.many)/1024), rest)
 	b.add(goals["P7"].against("P7", fmt.Sprintf("%s → %s hosts", grouped(b.hosts), grouped(b.many)), perHost, note).
 		stands("buffers and goroutines of each connection, and what the run keeps of each host; the collector lets garbage grow to as much as is in use"))
 	return nil

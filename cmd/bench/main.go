@@ -99,7 +99,9 @@ func run(ctx context.Context, o options, w io.Writer) error {
 			break
 		}
 		for _, row := range e.rows {
-			b.add(goals[row].without(row, "", "failed, see the error"))
+			if o.wants(row) && !slices.ContainsFunc(b.figures, func(f figure) bool { return f.Row == row }) {
+				b.add(goals[row].without(row, "", "failed, see the error"))
+			}
 		}
 	}
 	return errors.Join(err, b.close(), b.write(w))

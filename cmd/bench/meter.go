@@ -53,7 +53,7 @@ func measure(ctx context.Context, j job) (usage, []byte, error) {
 	defer result.Close()
 	cmd := exec.CommandContext(ctx, self, append([]string{meterName}, j.argv...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 2 * leftGrace
+	cmd.WaitDelay = 4 * leftGrace
 	cmd.Env, cmd.Dir, cmd.ExtraFiles, cmd.Stdin = j.env, j.dir, []*os.File{theirs}, bytes.NewReader(j.stdin)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -87,6 +87,8 @@ func meter(argv []string, to io.Writer) error {
 	go func() {
 		<-told
 		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		time.Sleep(leftGrace)
+		_ = cmd.Process.Kill()
 	}()
 	err := cmd.Wait()
 	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {

@@ -21,6 +21,7 @@ type contender struct {
 	check  func(out []byte) error
 	slow   bool
 	absent bool
+	failed error // it is not run again
 	runs   series
 }
 
@@ -47,16 +48,18 @@ func otherTools(ctx context.Context, b *bench) error {
 	for round := range b.repeats {
 		for i := range tools {
 			c := &tools[i]
-			if c.absent || c.slow && round >= b.slow {
+			if c.absent || c.failed != nil || c.slow && round >= b.slow {
 				continue
 			}
-			if err := b.turn(ctx, c); err != nil {
-				return err
-			}
+			c.failed = b.turn(ctx, c)
 		}
 	}
 	b.compare(tools)
-	return nil
+	var errs []error
+	for _, c := range tools {
+		errs = append(errs, c.failed)
+	}
+	return errors.Join(errs...)
 }
 
 func (b *bench) turn(ctx context.Context, c *contender) error {
@@ -88,6 +91,8 @@ func (b *bench) compare(tools []contender) {
 		case !b.wants(id):
 		case c.absent:
 			b.add(g.without(id, about, "not installed"))
+		case c.failed != nil || ours.failed != nil:
+			b.add(g.without(id, about, "failed, see the error"))
 		case len(c.runs) == 0:
 			b.add(g.without(id, about, "not run"))
 		default:
@@ -103,7 +108,7 @@ func (b *bench) compare(tools []contender) {
 	row(mitogenCPU, "P5", "Mitogen", "control CPU", series.cpu)
 	for _, name := range []string{"floor", "floor, a shell", "floor, a channel a step", "floor, connect only", "pssh", "clush"} {
 		c := by[name]
-		if len(c.runs) == 0 {
+		if len(c.runs) == 0 || len(ours.runs) == 0 {
 			continue
 		}
 		note := fmt.Sprintf("%s %s s, CPU %s s; cvsplay %s s, CPU %s s", name, number(median(c.runs.wall())), number(median(c.runs.cpu())), number(median(ours.runs.wall())), number(median(ours.runs.cpu())))
@@ -129,7 +134,7 @@ func (b *bench) contenders(h hosts) ([]contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(os.WriteFile(b.path("pssh.list"), []byte(list), 0o600), os.WriteFile(b.path("ansible.ini"), []byte(ini), 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(b.path("pssh.list"), []byte(list), 0o600), os.WriteFile(b.path("ansible.cfg"), nil, 0o600), os.WriteFile(b.path("ansible.ini"), []byte(ini), 0o600)); err != nil {
 		return nil, err
 	}
 	script := "B=" + h.base + "\n" + string(questions)
@@ -153,7 +158,7 @@ func (b *bench) ansible(h hosts, options []string) []contender {
 	binary := command("ansible-playbook")
 	args := strings.Join(append(options, "-o", "ControlMaster=auto", "-o", "ControlPersist=60s"), " ")
 	env := []string{
-		"ANSIBLE_CONFIG=/dev/null", "ANSIBLE_PIPELINING=True", "ANSIBLE_FORKS=" + strconv.Itoa(h.n), "ANSIBLE_SSH_ARGS=" + args, "ANSIBLE_NOCOLOR=1",
+		"ANSIBLE_CONFIG=" + b.path("ansible.cfg"), "ANSIBLE_PIPELINING=True", "ANSIBLE_FORKS=" + strconv.Itoa(h.n), "ANSIBLE_SSH_ARGS=" + args, "ANSIBLE_NOCOLOR=1",
 		"ANSIBLE_SSH_CONTROL_PATH_DIR=" + b.path("cp"), "ANSIBLE_HOME=" + b.path("home/.ansible"), "ANSIBLE_LOCAL_TEMP=" + b.path("home/.ansible/tmp"), "ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3",
 	}
 	argv := []string{binary, "-i", b.path("ansible.ini"), "-e", "base=" + h.base, b.path("play/standard.yml")}

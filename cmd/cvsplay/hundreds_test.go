@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -17,10 +16,7 @@ import (
 // grows with the square, so that takes 5 GB and some minutes.
 func TestHundredsOfHosts(t *testing.T) {
 	u := newUser(t)
-	binary := filepath.Join(u.dir, "cvsplay")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := buildBinary(t, u.dir)
 	hosts := 300
 	if n, err := strconv.Atoi(os.Getenv("CVSPLAY_TEST_HOSTS")); err == nil {
 		hosts = n

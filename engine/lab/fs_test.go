@@ -246,3 +246,31 @@ func lineDiff(a, b string) string {
 	}
 	return out.String()
 }
+
+// A path may be longer than what a walk has room for, and go up and through links on its way.
+func TestLongPaths(t *testing.T) {
+	f := NewFS(time.Now)
+	deep := strings.Repeat("/d", 40)
+	if err := f.WriteFile(deep+"/file", []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Symlink(deep, "/link"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		deep + "/file":                       deep + "/file",
+		"/" + deep + "/./file":               deep + "/file",
+		"/link/file":                         deep + "/file",
+		"/link/../d/../d/file":               deep + "/file",
+		deep + strings.Repeat("/..", 39):     "/d",
+		deep + strings.Repeat("/..", 50):     "/",
+		deep + strings.Repeat("/..", 40):     "/",
+		deep + strings.Repeat("/../d", 3):    deep,
+		"/d/../link/" + "../../new":          strings.Repeat("/d", 38) + "/new",
+		strings.Repeat("/d", 12) + "/../new": strings.Repeat("/d", 11) + "/new",
+	} {
+		if got, err := rootView(f).realpath(path); got != want || err != nil {
+			t.Errorf("%s is %s, %v; want %s", path, got, err, want)
+		}
+	}
+}

@@ -91,6 +91,52 @@ func (c crumb) again() (step, bool) {
 	return s, ok
 }
 
+// A walker is on its way along a path.
+type walker struct {
+	room   [12]crumb // the trail from the root to here, as long as it fits: it costs no memory then
+	depth  int       // of the trail in room
+	long   []crumb   // the trail where it is longer
+	before step      // the directory of here
+	here   step
+	links  int // symbolic links that were followed
+}
+
+// back goes back to a directory of the trail; false if it is gone.
+func (w *walker) back(length int) (ok bool) {
+	length = max(1, length)
+	if w.long != nil {
+		w.long = w.long[:length]
+	} else {
+		w.depth = length
+	}
+	trail := w.trail()
+	if w.here, ok = trail[length-1].again(); !ok {
+		return false
+	}
+	w.before, ok = trail[max(0, length-2)].again()
+	return ok
+}
+
+func (w *walker) trail() []crumb {
+	if w.long != nil {
+		return w.long
+	}
+	return w.room[:w.depth]
+}
+
+func (w *walker) forward(next *step) {
+	w.before, w.here = w.here, *next
+	switch {
+	case w.long != nil:
+		w.long = append(w.long, next.crumb())
+	case w.depth == len(w.room):
+		w.long = append(slices.Clone(w.room[:]), next.crumb())
+	default:
+		w.room[w.depth] = next.crumb()
+		w.depth++
+	}
+}
+
 // walk follows path. The last element may be missing; anything before it may not. A symbolic link at the end is
 // followed if follow is set or the path ends in a slash.
 func (v view) walk(path string, follow bool) (spot, error) {
@@ -101,25 +147,18 @@ func (v view) walk(path string, follow bool) (spot, error) {
 	if !strings.HasPrefix(path, "/") {
 		full = v.cwd + "/" + path
 	}
-	var room [12]crumb // enough for most paths
-	trail := append(room[:0], crumb{fs: v.root, ino: rootIno})
-	here, ok := trail[0].again()
-	if !ok {
+	var w walker
+	w.room[0] = crumb{fs: v.root, ino: rootIno}
+	if !w.back(1) {
 		return spot{}, pathError("open", path, syscall.ENOENT)
 	}
-	before := here
 	mustDir := strings.HasSuffix(full, "/") || strings.HasSuffix(full, "/.")
-	links := 0
 	for name, todo := firstElement(full); name != ""; name, todo = firstElement(todo) {
-		if errno := v.barred(&here.node); errno != 0 {
+		if errno := v.barred(&w.here.node); errno != 0 {
 			return spot{}, pathError("open", path, errno)
 		}
 		if name == ".." {
-			trail = trail[:max(1, len(trail)-1)]
-			if here, ok = trail[len(trail)-1].again(); !ok {
-				return spot{}, pathError("open", path, syscall.ENOENT)
-			}
-			if before, ok = trail[max(0, len(trail)-2)].again(); !ok {
+			if !w.back(len(w.trail()) - 1) {
 				return spot{}, pathError("open", path, syscall.ENOENT)
 			}
 			continue
@@ -129,35 +168,52 @@ func (v view) walk(path string, follow bool) (spot, error) {
 		}
 		after, _ := firstElement(todo)
 		last := after == ""
-		next, found := v.enter(&here, name)
+		next, found := v.enter(&w.here, name)
 		if !found {
 			if !last {
 				return spot{}, pathError("open", path, syscall.ENOENT)
 			}
-			return spot{fs: here.fs, path: trailPath(full, trail, name), dirFS: here.fs, dir: here.node, name: name, readOnly: here.readOnly}, nil
+			return w.spot(full, name), nil
 		}
-		if next.node.mode.Type() == TypeSymlink && (!last || follow || mustDir) {
-			if links++; links > 40 {
-				return spot{}, pathError("open", path, syscall.ELOOP)
-			}
-			if next.node.dyn != nil && next.node.dyn.open != nil { // the magic links of /proc/self/fd
-				return spot{fs: next.fs, node: next.node, found: true, path: trailPath(full, trail, name), dirFS: here.fs, dir: here.node, name: name}, nil
-			}
-			target := v.linkTarget(&next.node)
-			if strings.HasPrefix(target, "/") {
-				trail = trail[:1]
-				if here, ok = trail[0].again(); !ok {
-					return spot{}, pathError("open", path, syscall.ENOENT)
-				}
-				before = here
-			}
-			todo = target + "/" + todo
+		if next.node.mode.Type() != TypeSymlink || last && !follow && !mustDir {
+			w.forward(&next)
 			continue
 		}
-		before, here = here, next
-		trail = append(trail, here.crumb())
+		if next.node.dyn != nil && next.node.dyn.open != nil { // the magic links of /proc/self/fd
+			s := w.spot(full, name)
+			s.node, s.found = next.node, true
+			return s, nil
+		}
+		target, errno := v.through(&w, &next)
+		if errno != 0 {
+			return spot{}, pathError("open", path, errno)
+		}
+		todo = target + "/" + todo
 	}
-	return v.arrived(&before, &here, trail, full, path, mustDir)
+	if mustDir && !w.here.node.mode.IsDir() {
+		return spot{}, pathError("open", path, syscall.ENOTDIR)
+	}
+	return spot{
+		fs: w.here.fs, node: w.here.node, found: true, path: trailPath(full, w.trail(), ""), name: w.here.name, readOnly: w.here.readOnly,
+		dirFS: w.before.fs, dir: w.before.node,
+	}, nil
+}
+
+// through is where a symbolic link leads.
+func (v view) through(w *walker, link *step) (target string, errno syscall.Errno) {
+	if w.links++; w.links > 40 {
+		return "", syscall.ELOOP
+	}
+	target = v.linkTarget(&link.node)
+	if strings.HasPrefix(target, "/") && !w.back(1) {
+		return "", syscall.ENOENT
+	}
+	return target, 0
+}
+
+// spot is a name in the directory where the walker is.
+func (w *walker) spot(full, name string) spot {
+	return spot{fs: w.here.fs, path: trailPath(full, w.trail(), name), dirFS: w.here.fs, dir: w.here.node, name: name, readOnly: w.here.readOnly}
 }
 
 // barred is why nothing can be looked up in n, 0 if it can.
@@ -169,16 +225,6 @@ func (v view) barred(n *inode) syscall.Errno {
 		return syscall.EACCES
 	}
 	return 0
-}
-
-func (v view) arrived(before, end *step, trail []crumb, full, path string, mustDir bool) (spot, error) {
-	if mustDir && !end.node.mode.IsDir() {
-		return spot{}, pathError("open", path, syscall.ENOTDIR)
-	}
-	return spot{
-		fs: end.fs, node: end.node, found: true, path: trailPath(full, trail, ""), name: end.name, readOnly: end.readOnly,
-		dirFS: before.fs, dir: before.node,
-	}, nil
 }
 
 // enter looks a name up, and goes through what is mounted there.

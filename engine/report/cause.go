@@ -174,10 +174,11 @@ func alike(text, host string) string {
 	})
 }
 
-// withoutHost leaves the host's name out where a reason begins with it: it is told beside it.
+// withoutHost leaves the host's name out where a reason begins with it: it is told beside it. In an address, node1:22, it stays.
 func withoutHost(reason, host string) string {
-	if rest, ok := strings.CutPrefix(reason, host+":"); ok && host != "" {
-		return strings.TrimLeft(rest, " ")
+	rest, ok := strings.CutPrefix(reason, host+":")
+	if trimmed := strings.TrimLeft(rest, " "); ok && host != "" && trimmed != rest {
+		return trimmed
 	}
 	return reason
 }

@@ -84,6 +84,20 @@ func TestAlike(t *testing.T) {
 	}
 }
 
+func TestWithoutHost(t *testing.T) {
+	for reason, want := range map[string]string{
+		"node1: it is full":                "it is full",
+		"node1:22: connection refused":     "node1:22: connection refused",
+		"node10: it is another":            "node10: it is another",
+		"the disk of node1: is it full?":   "the disk of node1: is it full?",
+		"node1:\nmore than one line of it": "node1:\nmore than one line of it",
+	} {
+		if got := withoutHost(reason, "node1"); got != want {
+			t.Errorf("withoutHost(%q) = %q; want %q", reason, got, want)
+		}
+	}
+}
+
 func TestTailKeepsTheEnd(t *testing.T) {
 	var tl tail
 	for i := range 100 {

@@ -77,8 +77,8 @@ func (t *transcript) timed(e event.Event) {
 	for _, p := range rest {
 		sum += p.Path
 	}
-	if least := leastPart * e.Seconds; len(rest) > 0 && max(sum, weigh(rest[0])) >= least {
-		t.print(faint.Render(fmt.Sprintf("and %s of at most %s each, %s of the run", count(len(rest), "phase"), fine(weigh(rest[0])), fine(sum))))
+	if len(rest) > 0 && max(sum, weigh(rest[0])) >= leastPart*e.Seconds {
+		t.print(faint.Render("and " + count(len(rest), "other phase") + ", " + fine(sum) + " of the run"))
 	}
 }
 
@@ -97,8 +97,8 @@ func joinDecisions(e event.Event) []event.Phase {
 	return out
 }
 
-// weigh is how much a phase matters: by what it took of the run, or of a host.
-func weigh(p event.Phase) float64 { return max(p.Path, p.Max) }
+// weigh is how much a phase matters: by what it took of the run, and less by what it took of a host that nobody waited for.
+func weigh(p event.Phase) float64 { return max(p.Path, p.Max/4) }
 
 // chooseTimed gives the phases that have a row, in the order of the play, and all others, the longest first.
 func chooseTimed(phases []event.Phase, total float64) (shown, rest []event.Phase) {

@@ -220,7 +220,7 @@ func (s *session) step(kind eventKind, text []byte) (over bool, err error) {
 		return true, err
 	}
 	a := &to.answer
-	if kind == input || kind == execution && a.ended {
+	if a.ended || a.stdout != "" || a.stderr != "" {
 		if s.suffers() {
 			return true, nil
 		}

@@ -79,10 +79,12 @@ type Shell struct {
 	Foreign bool
 	// AnyCode leaves the judgement of the exit code to the module: for an action, no exit code is a failure by itself.
 	AnyCode bool
-	Limit   time.Duration // 0: 30 s for a question; the step's timeout, else one hour, for an action
-	Keep    int64         // bytes kept of each stream; 0: 1 MiB
-	User    string        // "": the step's account
-	Dir     string        // working directory
+	// CodeOnly promises of a question that its exit code decides, whatever it prints.
+	CodeOnly bool
+	Limit    time.Duration // 0: 30 s for a question; the step's timeout, else one hour, for an action
+	Keep     int64         // bytes kept of each stream; 0: 1 MiB
+	User     string        // "": the step's account
+	Dir      string        // working directory
 	// Artifact is a relative path under the run's folder for this host, on the controller, where the whole output is kept, without secrets.
 	Artifact string
 	// Watch holds the whole output against patterns while it comes, whatever is kept of it.

@@ -39,7 +39,7 @@ func never() *remote.Want { return &remote.Want{Code: -1} }
 func (e expectation) shellWant() *remote.Want {
 	a := e.answer
 	switch {
-	case e.proof:
+	case e.proof, e.code:
 		return &remote.Want{Code: a.Code}
 	case a.Stdout.Size != int64(len(a.Stdout.Bytes)) || a.Stdout.Size > wantMost || len(a.Stderr.Bytes) > 0 || strings.IndexByte(a.Stdout.String(), 0) >= 0:
 		return never()

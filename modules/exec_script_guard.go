@@ -57,13 +57,13 @@ func (a execArgs) guards() []guard {
 		out = append(out, g)
 	}
 	if a.Unless != "" {
-		out = append(out, a.commandGuard("unless", a.Unless))
+		out = append(out, a.commandGuard("unless", a.Unless, true))
 	}
 	if a.Version != nil {
 		out = append(out, a.versionGuard())
 	}
 	if a.OnlyIf != "" {
-		g := a.commandGuard("only_if", a.OnlyIf)
+		g := a.commandGuard("only_if", a.OnlyIf, true)
 		g.precondition = true
 		out = append(out, g)
 	}
@@ -176,17 +176,17 @@ func globWord(pattern string) string {
 	return out.String()
 }
 
-// commandGuard holds where a person's read-only command ends with 0.
-func (a execArgs) commandGuard(name, text string) guard {
+// commandGuard holds where a person's read-only command ends with 0. byCode: what it prints is of no interest.
+func (a execArgs) commandGuard(name, text string, byCode bool) guard {
 	return guard{
-		ask: engine.Shell{Text: text, Foreign: true, AnyCode: true, Dir: a.Workdir, User: a.User, Limit: guardLimit},
+		ask: engine.Shell{Text: text, Foreign: true, AnyCode: true, CodeOnly: byCode, Dir: a.Workdir, User: a.User, Limit: guardLimit},
 		read: func(ans engine.Answer) (bool, error) {
 			if ans.Code >= 128 {
 				return false, fmt.Errorf("the guard %s was ended by signal %d", name, ans.Code-128)
 			}
 			return ans.Code == 0, nil
 		},
-		byCode: true,
+		byCode: byCode,
 		yes:    name + " holds",
 		no:     name + " does not hold",
 	}
@@ -195,7 +195,7 @@ func (a execArgs) commandGuard(name, text string) guard {
 // versionGuard holds where the wanted version stands in the output of a command. Some programs print it to standard error.
 func (a execArgs) versionGuard() guard {
 	want := a.Version.Want
-	g := a.commandGuard("version", a.Version.Command)
+	g := a.commandGuard("version", a.Version.Command, false)
 	ended := g.read
 	g.read = func(ans engine.Answer) (bool, error) {
 		ok, err := ended(ans)
@@ -204,7 +204,7 @@ func (a execArgs) versionGuard() guard {
 		}
 		return hasVersion(ans.Stdout.String(), want) || hasVersion(ans.Stderr.String(), want), nil
 	}
-	g.yes, g.no, g.byCode = "version "+want+" is there", "version "+want+" is not there", false
+	g.yes, g.no = "version "+want+" is there", "version "+want+" is not there"
 	return g
 }
 

@@ -118,14 +118,14 @@ func (p Play) carryOut(t testing.TB, plan *engine.Plan, inv *inventory.Inventory
 		dialers[name] = pool.Dialer(target(h))
 	}
 	seen := &Played{Mode: p.Mode, Artifacts: artifacts, see: p.See}
-	var uploaded atomic.Int64
+	var uploaded, trips atomic.Int64
 	seen.ExitCode = plan.Run(ctx, engine.RunOptions{
 		Sinks: []event.Sink{seen}, Registry: &engine.Registry{Transport: inv.Registry}, Redactor: &eval.Redactor{}, Files: &config.Files{},
 		Check: p.Mode == Check, Diff: true, Now: time.Now, By: p.By, Keep: p.Keep, Interrupt: p.Interrupt,
 		Hosts: p.Limit, Limited: p.Limit != nil, Limit: strings.Join(p.Limit, ","),
 		Dial: func(ctx context.Context, h *inventory.Host) (remote.Conn, error) {
 			conn, err := dialers[h.Name].Dial(ctx)
-			return counted{conn, &uploaded}, err
+			return counted{conn, &uploaded, &trips}, err
 		},
 		Artifact: func(host, path string) (io.WriteCloser, error) {
 			file := filepath.Join(artifacts, host, path)
@@ -135,14 +135,19 @@ func (p Play) carryOut(t testing.TB, plan *engine.Plan, inv *inventory.Inventory
 			return os.Create(file)
 		},
 	})
-	seen.Uploaded = uploaded.Load()
+	seen.Uploaded, seen.Trips = uploaded.Load(), int(trips.Load())
 	return *seen
 }
 
-// counted counts what is uploaded over a connection.
+// counted counts what is uploaded over a connection, and its round trips.
 type counted struct {
 	remote.Conn
-	sum *atomic.Int64
+	sum, trips *atomic.Int64
+}
+
+func (c counted) Run(ctx context.Context, scripts []remote.Script) []remote.Exit {
+	c.trips.Add(1)
+	return c.Conn.Run(ctx, scripts)
 }
 
 func (c counted) Upload(ctx context.Context, path string, r io.Reader) error {
@@ -171,6 +176,7 @@ type Played struct {
 	Artifacts string // folder with those of each host in HOST/PATH; it is there until the test ends
 	see       func(event.Event)
 	Uploaded  int64 // bytes of files that left this machine
+	Trips     int   // round trips, of all hosts
 }
 
 // Handle takes one event.

@@ -24,13 +24,15 @@ func TestEqualResultsAreKeptOnce(t *testing.T) {
 		return unsafe.StringData(results["out"].AsString())
 	}
 	long := strings.Repeat("a line\n", 100)
-	if printed(long) != printed(long) {
+	first := printed(long)
+	if again := printed(long); again != first {
 		t.Error("a long text is kept twice")
 	}
-	if printed(long) == printed(long+"b") {
+	if printed(long+"b") == first {
 		t.Error("different texts are one")
 	}
-	if printed("short") == printed("short") {
+	first = printed("short")
+	if again := printed("short"); again == first {
 		t.Error("a short text was looked for")
 	}
 }

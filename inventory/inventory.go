@@ -72,8 +72,9 @@ type SSH struct {
 	// Dial connects to the host where that is in this process (the lab's); nil: over the network.
 	Dial func(context.Context) (net.Conn, error)
 
-	UserConfig     bool // whether ~/.ssh/config is read; false for lab hosts
-	NoMaster       bool // whether the connection that a person's own ssh shares (ControlPath of ~/.ssh/config) is left alone
+	UserConfig     bool  // whether ~/.ssh/config is read; false for lab hosts
+	Compression    *bool // whether large files travel compressed; nil: what ~/.ssh/config says
+	NoMaster       bool  // whether the connection that a person's own ssh shares (ControlPath of ~/.ssh/config) is left alone
 	ConnectTimeout time.Duration
 	Keepalive      time.Duration
 }

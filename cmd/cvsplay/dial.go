@@ -71,6 +71,12 @@ func (s *switchboard) target(h *inventory.Host) (ssh.Target, error) {
 	if !h.SSH.UserConfig {
 		t.Config = ssh.ConfigOff
 	}
+	if on := h.SSH.Compression; on != nil {
+		t.Compression = ssh.CompressionOff
+		if *on {
+			t.Compression = ssh.CompressionOn
+		}
+	}
 	if h.SSH.NoMaster {
 		t.Master = ssh.MasterOff
 	}

@@ -229,6 +229,9 @@ func TestChart(t *testing.T) {
 	if x[0] != chartLeft || x[2] != chartWidth-chartRight || math.Abs((y[0]+y[2])/2-y[1]) > 0.1 || y[2] >= y[0] {
 		t.Errorf("the points are %s", points[0])
 	}
+	if at := apart(100, []float64{95, 110}); at != 81 {
+		t.Errorf("a name stands at %v", at)
+	}
 	if err := (chart{}).write(io.Discard); err == nil {
 		t.Error("a chart of nothing was drawn")
 	}

@@ -7,6 +7,7 @@ import (
 	"html"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -83,6 +84,7 @@ func (c chart) write(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle">hosts</text>`+"\n", chartLeft+chartPlotWidth/2, chartHeight-10)
 	fmt.Fprintf(&b, `<text transform="translate(18 %d) rotate(-90)" text-anchor="middle">%s</text>`+"\n", chartTop+chartPlotHigh/2, html.EscapeString(c.unit))
+	var named []float64 // where names stand
 	for i, l := range c.lines {
 		color := chartColors[i%len(chartColors)]
 		var points []string
@@ -94,11 +96,25 @@ func (c chart) write(w io.Writer) error {
 			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", px(l.x[k]), py(l.y[k]), color)
 		}
 		last := len(l.x) - 1
-		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n", px(l.x[last])+8, py(l.y[last])+4, color, html.EscapeString(l.name))
+		y := apart(py(l.y[last])+4, named)
+		named = append(named, y)
+		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n", px(l.x[last])+8, y, color, html.EscapeString(l.name))
 	}
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// apart is the place nearest to y, below or above, that is a line of text away from all others.
+func apart(y float64, others []float64) float64 {
+	const high = 14
+	for shift := 0.0; ; shift++ {
+		for _, at := range []float64{y + shift, y - shift} {
+			if !slices.ContainsFunc(others, func(o float64) bool { return math.Abs(o-at) < high }) {
+				return at
+			}
+		}
+	}
 }
 
 // decade is a power of ten as people write it.

@@ -72,6 +72,13 @@ func (p *Proxy) FromServer() int64 {
 	return p.passed[1]
 }
 
+// ToServer is how many bytes were passed on to the server.
+func (p *Proxy) ToServer() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.passed[0]
+}
+
 // Reset cuts all connections with a TCP reset.
 func (p *Proxy) Reset() {
 	p.mu.Lock()

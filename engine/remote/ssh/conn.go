@@ -110,6 +110,7 @@ func (c *conn) Carry(ctx context.Context, account string, program []byte) (shell
 type order struct {
 	command   string
 	subsystem bool
+	bulk      bool // it is going to be sent much
 }
 
 // errNoSubsystem says that a server does not have the subsystem that was ordered.
@@ -234,13 +235,15 @@ func newProcess(cl *client, ch ssh.Channel, reqs <-chan *ssh.Request) *process {
 
 // order says what the session is to run. It does not wait to hear that a command begins: the shell's own first marker says so, a round trip earlier.
 func (p *process) order(o order) error {
+	if o.bulk {
+		p.stdin = p.ch
+	}
 	if !o.subsystem {
 		if _, err := p.ch.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{o.command})); err != nil {
 			return p.client.lost()
 		}
 		return nil
 	}
-	p.stdin = p.ch // it takes much
 	ok, err := p.ch.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{o.command}))
 	if err == nil && !ok {
 		return errNoSubsystem
@@ -264,6 +267,7 @@ func (p *process) serve(reqs <-chan *ssh.Request) {
 }
 
 func (p *process) Stdin() io.Writer  { return p.stdin }
+func (p *process) CloseInput() error { return p.ch.CloseWrite() }
 func (p *process) Stdout() io.Reader { return p.ch }
 func (p *process) Stderr() io.Reader { return p.ch.Stderr() }
 

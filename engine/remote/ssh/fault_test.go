@@ -308,18 +308,24 @@ func TestBecomeKillsAndHidesThePassword(t *testing.T) {
 }
 
 func TestUpload(t *testing.T) {
-	for _, c := range []struct{ name, config string }{
-		{"sftp", ""},
-		{"no subsystem", "Subsystem sftp /bin/false"},
-		{"one session", "MaxSessions 1"},
+	for _, c := range []struct {
+		name, config string
+		compression  ssh.Compression
+	}{
+		{"sftp", "", ssh.CompressionDefault},
+		{"no subsystem", "Subsystem sftp /bin/false", ssh.CompressionDefault},
+		{"one session", "MaxSessions 1", ssh.CompressionDefault},
+		{"compressed", "MaxSessions 1", ssh.CompressionOn},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := remotetest.Sshd(t, strings.Split(c.config, "\n")...)
 			user := remotetest.Account{}.Make(t)
-			conn := dial(t, target(s, user))
+			tg := target(s, user)
+			tg.Compression = c.compression
+			conn := dial(t, tg)
 			home := "/home/" + user + "/"
 			big := make([]byte, 3<<20+17)
-			rand.Read(big)
+			rand.Read(big[1<<20:]) // the begin is all the same
 			for name, content := range map[string][]byte{"empty": nil, "big": big, "it's $HOME\n x": []byte("no newline"), "-n": []byte("\n")} {
 				if err := conn.Upload(t.Context(), home+name, bytes.NewReader(content)); err != nil {
 					t.Fatal(err)
@@ -380,13 +386,59 @@ func TestUploadToAFullDisk(t *testing.T) {
 	}
 	remotetest.Run(t, "mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "tmpfs", disk)
 	t.Cleanup(func() { remotetest.Run(t, "umount", "-l", disk) })
-	conn := dial(t, target(s, user))
-	err := conn.Upload(t.Context(), disk+"/file", bytes.NewReader(make([]byte, 2<<20)))
-	if err == nil {
-		t.Fatal("no error")
+	for _, compression := range []ssh.Compression{ssh.CompressionOff, ssh.CompressionOn} {
+		tg := target(s, user)
+		tg.Compression = compression
+		err := dial(t, tg).Upload(t.Context(), disk+"/file", bytes.NewReader(make([]byte, 2<<20)))
+		if err == nil {
+			t.Fatal("no error")
+		}
+		mentions(t, err.Error(), "No space left on device", "1024")
+		if _, err := os.Lstat(disk + "/file"); err == nil {
+			t.Error("the part that was written is still there")
+		}
 	}
-	mentions(t, err.Error(), "No space left on device", "1024")
-	if _, err := os.Lstat(disk + "/file"); err == nil {
-		t.Error("the part that was written is still there")
+}
+
+func TestCompression(t *testing.T) {
+	s := remotetest.Sshd(t)
+	user := remotetest.Account{}.Make(t)
+	bare := remotetest.Account{Suffix: "-bare", Shell: "/bin/bash", Home: map[string]string{".bashrc": "gzip() { :; }; [ -z \"$BASH_EXECUTION_STRING\" ] || case $BASH_EXECUTION_STRING in *base64*) PATH=/nowhere ;; esac\n"}}.Make(t)
+	config := file(t, "config", "Compression yes\n")
+	noise := make([]byte, 4<<20)
+	rand.Read(noise)
+	zeros := make([]byte, len(noise))
+	for _, c := range []struct {
+		name    string
+		take    func(*ssh.Target)
+		content []byte
+		packed  bool
+	}{
+		{"by default", func(*ssh.Target) {}, zeros, false},
+		{"on", func(tg *ssh.Target) { tg.Compression = ssh.CompressionOn }, zeros, true},
+		{"of what is compressed already", func(tg *ssh.Target) { tg.Compression = ssh.CompressionOn }, noise, false},
+		{"as ssh_config says", func(tg *ssh.Target) { tg.Config = ssh.ConfigOn }, zeros, true},
+		{"not as ssh_config says", func(tg *ssh.Target) { tg.Config, tg.Compression = ssh.ConfigOn, ssh.CompressionOff }, zeros, false},
+		{"to a host that cannot unpack", func(tg *ssh.Target) { tg.User, tg.Compression = bare, ssh.CompressionOn }, zeros, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tg, proxy := proxied(t, s, user)
+			c.take(&tg)
+			conn, err := pool(t, ssh.Options{ConfigFiles: []string{config}}).Dialer(tg).Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			path := filepath.Join("/home", tg.User, strings.ReplaceAll(c.name, " ", "-"))
+			if err := conn.Upload(t.Context(), path, bytes.NewReader(c.content)); err != nil {
+				t.Fatal(err)
+			}
+			if contents(t, path) != string(c.content) {
+				t.Error("another file arrived")
+			}
+			if sent := proxy.ToServer(); (sent < int64(len(c.content))/4) != c.packed {
+				t.Errorf("%d bytes were sent for %d", sent, len(c.content))
+			}
+		})
 	}
 }

@@ -239,6 +239,7 @@ func (g *guest) listen() {
 }
 
 func (g *guest) Stdin() io.Writer  { return g.stdin }
+func (g *guest) CloseInput() error { return g.stdin.Close() }
 func (g *guest) Stdout() io.Reader { return g.stdout }
 func (g *guest) Stderr() io.Reader { return g.stderr }
 

@@ -30,6 +30,7 @@ type route struct {
 	policy      HostKeyPolicy
 	known       []string // files; the first is written to
 	hashNames   bool
+	compress    bool
 	bastions    []route
 	masters     []string // sockets on which a person's own ssh may share its connection
 	dial        Dial     // nil: TCP
@@ -62,6 +63,7 @@ func (p *Pool) resolve(t Target, depth int) (route, error) {
 		port: t.Port, timeout: t.ConnectTimeout, keepalive: t.Keepalive, policy: p.policy(t, l),
 		useAgent:  t.Agent == AgentOn && l.values["identityagent"] != "none",
 		onlyThose: isYes(l.values["identitiesonly"]), hashNames: isYes(l.values["hashknownhosts"]),
+		compress: t.Compression == CompressionOn || t.Compression == CompressionDefault && isYes(l.values["compression"]),
 	}
 	if err := r.numbers(l); err != nil {
 		return route{}, fmt.Errorf("%s: %w", alias, err)

@@ -40,6 +40,8 @@ type Target struct {
 	Become become.Settings
 	Config Config
 	Master Master
+
+	Compression Compression
 }
 
 // A Dial connects to a host's SSH server by something else than TCP. Its errors are those of package net.
@@ -70,6 +72,16 @@ type Master int
 const (
 	MasterOn  Master = iota // where ssh_config names its socket (ControlPath), and nothing is set that ssh does not know of
 	MasterOff               // never
+)
+
+// A Compression says whether large files travel compressed, where that makes them smaller.
+type Compression int
+
+// The uses of compression.
+const (
+	CompressionDefault Compression = iota // Compression of ssh_config, else CompressionOff
+	CompressionOn
+	CompressionOff
 )
 
 // A HostKeyPolicy says what becomes of a host whose key is not in known_hosts.

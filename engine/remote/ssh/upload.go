@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -38,34 +39,51 @@ func (c *conn) Upload(ctx context.Context, path string, r io.Reader) error {
 	if script[0] == '-' {
 		script = "./" + script
 	}
-	// The file is made while the SFTP session comes up.
-	type subsystem struct {
-		files *fileTransfer
-		err   error
+	packed := false
+	if c.route.compress {
+		var err error
+		if r, packed, err = compressible(contextReader{ctx, r}); err != nil {
+			return fmt.Errorf("upload to %s: %w", path, err)
+		}
 	}
-	opened := make(chan subsystem, 1)
-	go func() {
-		files, err := c.transfer(ctx)
-		opened <- subsystem{files, err}
-	}()
-	createErr := c.ask(ctx, createScript, script, nil)
-	sub := <-opened
-	if createErr != nil {
-		return fmt.Errorf("upload: %w", createErr)
-	}
-	err := sub.err
+	made, err := c.send(ctx, path, script, r, packed)
 	switch {
-	case errors.Is(err, errNoSFTP):
-		err = c.uploadByShell(ctx, script, r)
 	case err == nil:
-		err = c.uploadBySFTP(ctx, sub.files, path, script, r)
-	}
-	if err == nil {
 		return nil
+	case !made:
+		return fmt.Errorf("upload: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.route.timeout)
 	defer cancel()
 	return fmt.Errorf("upload to %s: %w%s", path, err, c.discard(ctx, script))
+}
+
+// send makes the file and fills it. It tells whether it was made, whatever came then.
+func (c *conn) send(ctx context.Context, path, script string, r io.Reader, packed bool) (made bool, err error) {
+	var files *fileTransfer
+	var none error
+	var up sync.WaitGroup
+	if !packed {
+		up.Go(func() { files, none = c.transfer(ctx) }) // while the file is made
+	}
+	err = c.ask(ctx, createScript, script, nil)
+	up.Wait()
+	if err != nil {
+		return false, err
+	}
+	if packed {
+		if err := c.uploadCompressed(ctx, script, r); !errors.Is(err, errNoGzip) {
+			return true, err
+		}
+		files, none = c.transfer(ctx)
+	}
+	switch {
+	case errors.Is(none, errNoSFTP):
+		return true, c.uploadByShell(ctx, script, r)
+	case none != nil:
+		return true, none
+	}
+	return true, c.uploadBySFTP(ctx, files, path, script, r)
 }
 
 func (c *conn) uploadBySFTP(ctx context.Context, files *fileTransfer, path, script string, r io.Reader) error {
@@ -74,7 +92,7 @@ func (c *conn) uploadBySFTP(ctx context.Context, files *fileTransfer, path, scri
 	if err != nil {
 		return err
 	}
-	const parallel = 64 // requests of 32 KiB under way: 2 MiB, as much as a channel's window holds
+	const parallel = 64 // requests under way: of 32 KiB they are 2 MiB, as much as a channel's window holds
 	_, err = f.ReadFromWithConcurrency(contextReader{ctx, r}, parallel)
 	needsSync := false
 	if err == nil {
@@ -216,7 +234,7 @@ func (c *conn) forget(files *fileTransfer) {
 }
 
 func (c *conn) startSFTP(ctx context.Context) (shell.Process, *sftp.Client, error) {
-	p, err := c.start(ctx, order{command: "sftp", subsystem: true})
+	p, err := c.start(ctx, order{command: "sftp", subsystem: true, bulk: true})
 	switch {
 	case errors.Is(err, errNoSubsystem):
 		return nil, nil, errNoSFTP

@@ -136,6 +136,9 @@ func (q *queue) program(ctx context.Context, p *program) (rest []*job) {
 	if end == whole {
 		<-p.wrote
 		q.session.served = true
+		if p.carried { // others on the host may have seen it
+			q.session.mark = Nonce()
+		}
 		return nil
 	}
 	defer q.drop()

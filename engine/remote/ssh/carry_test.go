@@ -1,10 +1,16 @@
 package ssh_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -117,4 +123,32 @@ func TestCarriedProgramThatTakesTooLong(t *testing.T) {
 	if left := alive(t, w); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
+}
+
+// Everybody on the host can read a program that is carried, and the word that its markers begin with. Nobody can forge one of the next program by that.
+func TestCarriedMarkersAreOfNoUse(t *testing.T) {
+	s := remotetest.Sshd(t)
+	c := dial(t, away(s, remotetest.Account{}.Make(t)))
+	first := run(t, c, remote.Script{Text: words})
+	packed := regexp.MustCompile(`echo ([A-Za-z0-9+/=]+)\|base64`).FindSubmatch(first.Stdout.Bytes)
+	if packed == nil {
+		t.Fatalf("not carried: %s", show(first))
+	}
+	unpack, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(packed[1])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := io.ReadAll(unpack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := regexp.MustCompile(`echo (\S+) e 0 `).FindSubmatch(program)
+	if mark == nil {
+		t.Fatalf("no marker in %q", program)
+	}
+	var forged strings.Builder
+	for number := range 10 {
+		fmt.Fprintf(&forged, "%s e %d 7\n", mark[1], number)
+	}
+	want(t, run(t, c, remote.Script{Text: "cat", Stdin: []byte(forged.String())}), fmt.Sprintf("ended 0 %q \"\"", forged.String()))
 }

@@ -17,7 +17,10 @@ func TestHundreds(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(inChild) != "" {
 		for _, playbook := range []string{"rvs", "cluster_up"} {
-			t.Run(playbook, func(t *testing.T) { hold(t, filepath.Join("testdata", "hundreds", playbook+".txtar"), playbook) })
+			t.Run(playbook, func(t *testing.T) {
+				t.Parallel()
+				hold(t, filepath.Join("testdata", "hundreds", playbook+".txtar"), playbook)
+			})
 		}
 		return
 	}

@@ -174,6 +174,7 @@ func (f fleetRun) run(odd map[string]string) outcome {
 
 func (f fleetRun) inventory(odd map[string]string) string {
 	var b strings.Builder
+	b.WriteString("defaults {\n  ssh {\n    connect_timeout = \"10m\" # whatever else the machine has to do\n  }\n}\n")
 	fmt.Fprintf(&b, "source \"lab\" \"gpu\" {\n  count  = %d\n  groups = [\"gpu\"]\n", f.hosts)
 	for _, host := range slices.Sorted(maps.Keys(odd)) {
 		fmt.Fprintf(&b, "  host %q {\n    fault {\n%s\n}\n  }\n", host, oddFaults[odd[host]])

@@ -14,7 +14,7 @@ import (
 // Fault is something that goes wrong on a host. Which fields count depends on the kind:
 //
 //	unreachable                    connections are refused
-//	silent                         connections are accepted, and nothing is ever said
+//	silent    [times]              connections are accepted, and nothing is ever said
 //	slow      delay                every command, and every piece of program text that comes over a connection, waits
 //	hang      match [times]        a command whose command line matches never ends
 //	fail      match [code text times]  … ends with the code (1) and the text on standard error, doing nothing

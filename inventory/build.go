@@ -98,6 +98,9 @@ func (e *evaluation) varsValue(vars map[string]cty.Value) cty.Value {
 
 // finish settles what one setting means for another.
 func (e *evaluation) finish(h *Host) {
+	if f := e.decl.found; f != nil && h.SSH.ConnectTimeout == 0 {
+		h.SSH.ConnectTimeout = f.Patience
+	}
 	if h.Address == h.Name && h.Connection == ViaSSH && !e.has(slot{"", "address"}) {
 		if err := checkAddress(h.Name); err != nil {
 			e.report(problem(hcl.Range{}, "Invalid address", "The host %q has no address, and its name cannot be one: %s.", h.Name, err))

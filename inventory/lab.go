@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"cvsplay/engine/eval"
 	"cvsplay/engine/lab"
@@ -93,7 +94,7 @@ func (s Lab) Open(_ context.Context, block SourceBlock) (Found, hcl.Diagnostics)
 	}
 	found.Close, found.Registry = l.Close, l.RegistryTransport()
 	for _, h := range l.Hosts() {
-		found.Hosts = append(found.Hosts, FoundHost{Name: h.Name(), Groups: b.groups, Host: Host{
+		found.Hosts = append(found.Hosts, FoundHost{Name: h.Name(), Groups: b.groups, Patience: patience(len(l.Hosts())), Host: Host{
 			Address: h.Address(),
 			SSH: SSH{
 				User: b.user, Port: h.Port(), IdentityPEM: l.ClientKey(), KnownHosts: h.KnownHosts(),
@@ -102,6 +103,14 @@ func (s Lab) Open(_ context.Context, block SourceBlock) (Found, hcl.Diagnostics)
 		}})
 	}
 	return found, b.args.diags
+}
+
+// patience is how long a login may take where hundreds of simulated hosts share the processors of this machine; zero is as long as elsewhere.
+func patience(hosts int) time.Duration {
+	if hosts < 100 {
+		return 0
+	}
+	return 10*time.Second + time.Duration(hosts)*30*time.Millisecond
 }
 
 // A labBuilder reads the block of a lab.

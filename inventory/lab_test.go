@@ -126,6 +126,31 @@ defaults {
 	}
 }
 
+// Many simulated hosts share the processors of one machine, and are waited for longer; but not longer than somebody says.
+func TestManyLabHostsAreWaitedFor(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"":                               10*time.Second + 1000*30*time.Millisecond,
+		`ssh { connect_timeout = "5s" }`: 5 * time.Second,
+		`become { method = "sudo" }`:     10*time.Second + 1000*30*time.Millisecond,
+	} {
+		inv, diags := parse(t, "source \"lab\" \"sim\" {\n  count = 1000\n}\ndefaults {\n"+text+"\n}\n", inventory.Options{})
+		if diags != "" {
+			t.Fatal(diags)
+		}
+		if h, _ := inv.Host("sim0001"); h.SSH.ConnectTimeout != want {
+			t.Errorf("with %q: %s", text, h.SSH.ConnectTimeout)
+		}
+		if err := inv.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	few, _ := parse(t, "source \"lab\" \"sim\" {}\n", inventory.Options{})
+	defer few.Close()
+	if h, _ := few.Host("sim001"); h.SSH.ConnectTimeout != 0 {
+		t.Errorf("few hosts: %s", h.SSH.ConnectTimeout)
+	}
+}
+
 // The file for a lab that keeps running is an inventory that reaches its hosts.
 func TestSaveLab(t *testing.T) {
 	l, err := lab.Start(lab.Options{Hosts: []lab.HostSpec{{Name: "gpu001"}, {Name: "gpu002"}, {Name: "head"}}})

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -53,6 +54,8 @@ type FoundHost struct {
 	Vars   cty.Value // object, or cty.NilVal
 	Host   Host      // Address, Connection, SSH, Become as far as the source sets them
 	Groups []string
+	// Patience is the ConnectTimeout where nobody says one; 0: as elsewhere.
+	Patience time.Duration
 }
 
 // builtin are the source types that every inventory knows, unless Options.Sources has its own of that name.

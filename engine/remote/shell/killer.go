@@ -26,6 +26,7 @@ func (k *killer) kill(ctx context.Context, t *tree) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.killer = k.session.pid
 	members := t.living(procs)
 	if len(members) == 0 {
 		return nil, nil

@@ -89,6 +89,7 @@ type tree struct {
 	start  string          // of the shell, once it was seen: its pid may be another's later
 	frames map[string]bool // the jobs' marks
 	known  map[int]string  // pid → start
+	killer int             // pid of the shell that looks; 0: none of this host
 }
 
 func newTree(shell int, frames ...string) *tree {
@@ -110,7 +111,10 @@ func (t *tree) living(procs snapshot) []process {
 	}
 	session := 0
 	if alive && sh.start == t.start && !sh.zombie {
-		session = sh.session
+		// A server that gives all shells of a connection one session (dropbear) is in it, too, and so is the killer.
+		if procs[t.killer].session != sh.session {
+			session = sh.session
+		}
 		t.known[sh.pid] = sh.start
 	}
 	for pid, p := range procs {

@@ -46,3 +46,17 @@ func TestTreeRemembersWhoLostTheirParents(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// Where a server gives all shells of a connection its own session, being in it makes nobody one of ours.
+func TestSessionThatIsTheServers(t *testing.T) {
+	server := process{pid: 90, parent: 1, session: 90, start: "1", name: "dropbear"}
+	procs := snapshot{
+		90: server, 100: {pid: 100, parent: 90, session: 90, start: "2", name: "sh"}, 101: {pid: 101, parent: 100, session: 90, start: "3", name: "a"},
+		102: {pid: 102, parent: 1, session: 90, start: "4", name: "somebody else's"}, 200: {pid: 200, parent: 90, session: 90, start: "5", name: "the killer"},
+	}
+	tree := newTree(100, "f")
+	tree.killer = 200
+	if got := strings.Join(names(tree.living(procs)), ", "); got != "100 sh, 101 a" {
+		t.Errorf("got %q", got)
+	}
+}

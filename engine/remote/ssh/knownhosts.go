@@ -72,10 +72,17 @@ type knownList struct {
 	cas      []*knownLine
 	revoked  map[string]*knownLine // key → line
 	types    map[string]int        // key type → hashed lines
+	ends     map[string]fileEnd    // of files that were written to
+}
+
+// A fileEnd is how a file was left, with a newline at its end. As long as it has that size nobody needs to read it again to go on.
+type fileEnd struct {
+	size  int64
+	lines int
 }
 
 func newKnownList() *knownList {
-	return &knownList{plain: map[string][]*knownLine{}, byKey: map[string][]*knownLine{}, revoked: map[string]*knownLine{}, types: map[string]int{}}
+	return &knownList{plain: map[string][]*knownLine{}, byKey: map[string][]*knownLine{}, revoked: map[string]*knownLine{}, types: map[string]int{}, ends: map[string]fileEnd{}}
 }
 
 func readKnown(files []string) (*knownList, error) {
@@ -348,38 +355,47 @@ func (l *knownList) accept(name, file string, key ssh.PublicKey, hash bool) erro
 		written = knownhosts.HashHostname(name)
 	}
 	line := written + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
-	n, err := appendLine(file, line)
+	end, err := appendLine(file, line, l.ends[file])
 	if err != nil {
 		return fmt.Errorf("known hosts: %w", err)
 	}
+	l.ends[file] = end
 	k := parseKnown(line)
-	k.file, k.line = file, n
+	k.file, k.line = file, end.lines
 	l.add(k)
 	return nil
 }
 
-// appendLine adds a line to a file and returns its number.
-func appendLine(name, line string) (int, error) {
+// appendLine adds a line to a file, which had some end when it was seen last, and returns the new one.
+func appendLine(name, line string, last fileEnd) (fileEnd, error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return 0, err
+		return last, err
 	}
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return 0, err
+		return last, err
 	}
 	defer f.Close() // which unlocks it
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return 0, fmt.Errorf("lock %s: %w", name, err)
+		return last, fmt.Errorf("lock %s: %w", name, err)
 	}
-	text, err := os.ReadFile(name)
+	info, err := f.Stat()
 	if err != nil {
-		return 0, err
+		return last, err
 	}
-	if len(text) > 0 && text[len(text)-1] != '\n' {
-		line = "\n" + line
+	line += "\n"
+	if info.Size() != last.size {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return last, err
+		}
+		if len(text) > 0 && text[len(text)-1] != '\n' {
+			line = "\n" + line
+		}
+		last = fileEnd{size: int64(len(text)), lines: bytes.Count(text, []byte("\n"))}
 	}
-	if _, err := f.WriteString(line + "\n"); err != nil {
-		return 0, err
+	if _, err := f.WriteString(line); err != nil {
+		return last, err
 	}
-	return bytes.Count(text, []byte("\n")) + strings.Count(line, "\n") + 1, f.Sync()
+	return fileEnd{size: last.size + int64(len(line)), lines: last.lines + strings.Count(line, "\n")}, f.Sync()
 }

@@ -86,3 +86,35 @@ func TestAcceptWritesHashedNames(t *testing.T) {
 		}
 	}
 }
+
+// The number of the line is right whoever else writes to the file, and whether it ends with a newline or not.
+func TestAcceptTellsWhereItWrote(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	var known knownFiles
+	l, err := known.list([]string{file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, foreign := range []string{"", "", "# a\n# b\n", "# no newline", ""} {
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(foreign); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		name := fmt.Sprintf("node%d", n)
+		if err := l.accept(name, file, hostKey(t, n), false); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := l.plain[name][0]
+		if lines := strings.Split(string(text), "\n"); k.line > len(lines) || !strings.HasPrefix(lines[k.line-1], name+" ") {
+			t.Errorf("%s is told to be in line %d of\n%s", name, k.line, text)
+		}
+	}
+}

@@ -43,7 +43,7 @@ func (a *app) sinks(f runFlags) (list []report.Report, closeAll func() error, er
 }
 
 func (a *app) mainReport(f runFlags) report.Report {
-	o := report.Options{Verbose: f.verbose, Diff: f.diff, Environ: a.environ}
+	o := report.Options{Verbose: f.verbose, Diff: f.diff, Answers: f.adHoc, Environ: a.environ}
 	switch {
 	case f.output == "json":
 		return report.JSON(a.stdout)

@@ -381,7 +381,7 @@ const inputBuffer = 4 << 10
 
 // pump carries the client's input to the process. A slow host answers late: its input comes late. What fills the buffer is the begin of more.
 func (r *remoteSession) pump(in *pipe) {
-	buf, turn := make([]byte, inputBuffer), r.server.world.lab().work.turn()
+	buf, turn := make([]byte, inputBuffer), &turn{turns: &r.server.world.lab().work.turns}
 	defer turn.end()
 	for {
 		n, err := r.channel.Read(buf)
@@ -397,8 +397,7 @@ func (r *remoteSession) pump(in *pipe) {
 				return
 			}
 			if n < len(buf) {
-				in.drained(turn.over())
-				turn.end()
+				turn.drained(in)
 			}
 		}
 		if err != nil {

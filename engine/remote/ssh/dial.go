@@ -301,9 +301,10 @@ func algorithmsOf(keyType string) []string {
 	return []string{keyType}
 }
 
-// dropped tells whether an error is what a server leaves that closes the connection.
+// dropped tells whether an error is what a server leaves that closes the connection. Where a write finds out first, the library closes our end, and the read
+// that waits says so.
 func dropped(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // unreachable puts the reason why there is no connection into one of a few words and the rest.

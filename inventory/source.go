@@ -63,6 +63,7 @@ func builtin(o Options) map[string]Source {
 	return map[string]Source{
 		"exec":       Exec{Env: o.Env},
 		"lab":        Lab{Count: o.Lab},
+		"slurm":      Slurm{},
 		"ssh_config": SSHConfig{Env: o.Env},
 	}
 }
@@ -70,5 +71,4 @@ func builtin(o Options) map[string]Source {
 // unsupported are the source types of the language that this version does not have.
 var unsupported = map[string]string{
 	"ansible": `Let ansible-inventory print its list: source "exec" "NAME" { command = ["ansible-inventory", "-i", "FILE", "--list"] }.`,
-	"slurm":   `Use source "exec" with a program that prints the nodes as Ansible's --list JSON, or hosts = nodes("…") in a group.`,
 }

@@ -32,6 +32,7 @@ type runFlags struct {
 	parallel int
 	output   string
 	jsonFile string
+	junit    string // file
 	detailed bool
 	keep     bool
 	noFuse   bool
@@ -90,6 +91,7 @@ func (f *runFlags) addRun(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.diff, "diff", false, "show what changes inside of files")
 	flags.StringVar(&f.limit, "limit", "", "only the hosts of this `pattern`: names, groups, globs, node[001-016], then &these, then !not_these")
+	flags.StringVar(&f.junit, "junit", "", "write JUnit XML to this `file` too: each step on each host is a test")
 	flags.BoolVar(&f.detailed, "detailed-exitcode", false, "exit with 3 where something changed, or would change")
 	flags.StringVar(&f.cpu, "profile-cpu", "", "write a CPU profile of cvsplay to this `file`, for go tool pprof")
 	flags.StringVar(&f.mem, "profile-mem", "", "write a memory profile of cvsplay to this `file`, for go tool pprof")

@@ -168,10 +168,11 @@ func (t *transcript) answered() {
 // answerHead prints the hosts, and how the command ended on them where it did not end well.
 func (t *transcript) answerHead(g *answered) {
 	const most = 6 // lines of names
-	hosts := strings.Join(foldLines(g.hosts, t.width-2, most), " ")
-	if t.verbose > 0 {
-		hosts = Safe(nodeset.Fold(g.hosts))
+	names := wrap(Safe(nodeset.Fold(g.hosts)), t.width-2)
+	if len(names) > most && t.verbose == 0 {
+		names = append(names[:most-1], "…")
 	}
+	hosts := strings.Join(names, " ")
 	if g.well() {
 		var words []string
 		if len(g.hosts) > 1 {
@@ -184,6 +185,9 @@ func (t *transcript) answerHead(g *answered) {
 		return
 	}
 	what := word(g.status)
+	if len(g.hosts) > 1 {
+		what += " on " + count(len(g.hosts), "host")
+	}
 	reasons := safeLines(g.reason)
 	if len(reasons) > 0 {
 		what += ": " + reasons[0]

@@ -39,6 +39,30 @@ func TestAnswers(t *testing.T) {
 	golden(t, "answers-quiet.txt", b.Bytes())
 }
 
+// Of very many names that do not fold well, the first are told, and how many there are.
+func TestAnswersOfVeryManyHosts(t *testing.T) {
+	s := newStream()
+	s.run(event.Event{}, "n[1-2000]")
+	s.begin("exec", "n[1-2000]", "exec_script command")
+	for i, host := range hosts("n[1-2000]") {
+		if i%2 == 0 {
+			s.done("command", host, event.Changed, event.Event{})
+		} else {
+			s.done("command", host, event.Failed, reason("the script ended with 1"))
+		}
+	}
+	s.add(event.Event{Kind: event.RunDone})
+	text := string(plainText(s.events, report.Options{Answers: true}))
+	for _, want := range []string{" …: 1,000 hosts, no output\n", " …: failed on 1,000 hosts: the script ended with 1\n"} {
+		if !strings.Contains(strings.ReplaceAll(text, "\n  ", " "), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if lines := strings.Count(text, "\n"); lines > 20 {
+		t.Errorf("%d lines", lines)
+	}
+}
+
 // What a host prints before it is asked again is not its answer.
 func TestAnswersAreOfTheLastAttempt(t *testing.T) {
 	s := newStream()

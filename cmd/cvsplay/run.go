@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -90,7 +91,13 @@ func (f *runFlags) addRun(cmd *cobra.Command) {
 	f.addWork(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.diff, "diff", false, "show what changes inside of files")
-	flags.StringVar(&f.limit, "limit", "", "only the hosts of this `pattern`: names, groups, globs, node[001-016], then &these, then !not_these")
+	flags.Func("limit", "only the hosts of this `pattern`: names, groups, globs, node[001-016], then &these, then !not_these", func(pattern string) error {
+		if strings.TrimSpace(pattern) == "" { // a variable of a shell that is not set must not mean all hosts
+			return errors.New("the pattern is empty; for all hosts write all")
+		}
+		f.limit = pattern
+		return nil
+	})
 	flags.StringVar(&f.junit, "junit", "", "write JUnit XML to this `file` too: each step on each host is a test")
 	flags.BoolVar(&f.detailed, "detailed-exitcode", false, "exit with 3 where something changed, or would change")
 	flags.StringVar(&f.cpu, "profile-cpu", "", "write a CPU profile of cvsplay to this `file`, for go tool pprof")

@@ -249,16 +249,17 @@ func (p *playRun) dependency(m *member, s *Step) *turn {
 
 // uninstanced ends a step whose instances cannot be told, or that has none.
 func (p *playRun) uninstanced(ctx context.Context, m *member, s *Step, list []instanceOf, depends []string, err error) *turn {
+	if err == nil && depends == nil && len(list) > 0 {
+		return nil
+	}
 	t := newTurn(m, s, "")
 	switch {
 	case err != nil:
 		t.unread(ctx, "for_each", err)
 	case depends != nil:
 		p.undecided(t, depends)
-	case len(list) == 0:
-		t.end(event.Skipped, "for_each is empty")
 	default:
-		return nil
+		t.end(event.Skipped, "for_each is empty")
 	}
 	return t
 }

@@ -278,9 +278,6 @@ func (l *loader) decodeSource(ctx context.Context, b *hcl.Block, scope *fileScop
 }
 
 func unknownSource(kind string, at hcl.Range, o Options) *hcl.Diagnostic {
-	if way, ok := unsupported[kind]; ok {
-		return problem(at, "Not supported yet", "Sources of the type %q are not supported yet. %s", kind, way)
-	}
 	var types []string
 	for name := range builtin(o) {
 		types = append(types, name)

@@ -18,7 +18,7 @@ type Options struct {
 	Dir     string                      // what relative paths are relative to; "": the current folder
 	Env     func(string) (string, bool) // looks up environment variables; os.LookupEnv by default
 	Lab     int                         // how many hosts each lab source has, whatever its block says; 0: as the block says
-	Sources map[string]Source           // source types besides lab and exec, or instead of them
+	Sources map[string]Source           // source types besides those that there are, or instead of them
 	Idle    bool                        // the hosts will not be contacted: lab sources name their hosts and start none
 }
 
@@ -196,8 +196,7 @@ func notInventory(path string) *hcl.Diagnostic {
 	why := "The name of an inventory ends in .hcl or .hcl.json, that of a CVS cluster file in .json."
 	switch filepath.Ext(path) {
 	case ".ini", ".yml", ".yaml", "":
-		why += " Ansible's inventories are not supported yet as they are: let ansible-inventory print one, with" +
-			` source "exec" "NAME" { command = ["ansible-inventory", "-i", "FILE", "--list"] }.`
+		why += ` One of Ansible is read by a source in such a file: source "ansible" "NAME" { file = "FILE" }.`
 	}
 	return problem(hcl.Range{}, "Not an inventory", "%s cannot be read as an inventory. %s", path, why)
 }

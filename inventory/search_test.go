@@ -59,7 +59,7 @@ func TestPathsThatAreNoInventory(t *testing.T) {
 	write(t, filepath.Join(dir, "empty/README.md"), []byte("\n"))
 	for path, want := range map[string]string{
 		"cluster.json": "it has no node_dict",
-		"hosts.yml":    "Ansible's inventories are not supported yet",
+		"hosts.yml":    "source \"ansible\" \"NAME\" { file = \"FILE\" }",
 		"empty":        "has no file whose name ends in .hcl",
 		"nowhere.hcl":  "nowhere.hcl",
 		"nowhere":      "nowhere",

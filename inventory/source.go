@@ -61,14 +61,10 @@ type FoundHost struct {
 // builtin are the source types that every inventory knows, unless Options.Sources has its own of that name.
 func builtin(o Options) map[string]Source {
 	return map[string]Source{
+		"ansible":    Ansible{},
 		"exec":       Exec{Env: o.Env},
 		"lab":        Lab{Count: o.Lab},
 		"slurm":      Slurm{},
 		"ssh_config": SSHConfig{Env: o.Env},
 	}
-}
-
-// unsupported are the source types of the language that this version does not have.
-var unsupported = map[string]string{
-	"ansible": `Let ansible-inventory print its list: source "exec" "NAME" { command = ["ansible-inventory", "-i", "FILE", "--list"] }.`,
 }

@@ -208,21 +208,24 @@ func texts(v cty.Value, list bool) ([]string, bool) {
 func (l *loader) decodeVariables(b *hcl.Block, scope *fileScope) {
 	attrs, diags := b.Body.JustAttributes()
 	l.verdict.add(diags...)
-	if l.inv.Variables == nil {
-		l.inv.Variables = map[string]Variable{}
-	}
 	for _, attr := range inTextOrder(attrs) {
-		v, ok := l.constant(attr.Expr, cty.DynamicPseudoType, scope)
-		if !ok {
-			continue
+		if v, ok := l.constant(attr.Expr, cty.DynamicPseudoType, scope); ok {
+			l.variable(attr.Name, v, attr.Range)
 		}
-		if first, taken := l.inv.Variables[attr.Name]; taken && !same(first.Value, v) {
-			l.verdict.add(problem(attr.Range, "Conflicting variables", "The variable %q has another value at %s. Take one of the two out.", attr.Name, place(first.Range)))
-			continue
-		} else if taken {
-			continue
+	}
+}
+
+// variable takes in one value for a playbook's variable.
+func (l *loader) variable(name string, v cty.Value, at hcl.Range) {
+	first, taken := l.inv.Variables[name]
+	switch {
+	case taken && !same(first.Value, v):
+		l.verdict.add(problem(at, "Conflicting variables", "The variable %q has another value at %s. Take one of the two out.", name, place(first.Range)))
+	case !taken:
+		if l.inv.Variables == nil {
+			l.inv.Variables = map[string]Variable{}
 		}
-		l.inv.Variables[attr.Name] = Variable{Value: v, Range: attr.Range}
+		l.inv.Variables[name] = Variable{Value: v, Range: at}
 	}
 }
 

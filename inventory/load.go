@@ -22,7 +22,8 @@ type Options struct {
 	Idle    bool                        // the hosts will not be contacted: lab sources name their hosts and start none
 }
 
-// Load reads an inventory from files, or folders of files (*.hcl and *.hcl.json in the order of their names). Without any it
+// Load reads an inventory from files, or folders of files (*.hcl and *.hcl.json in the order of their names). A file named *.json is a
+// CVS cluster file. Without any it
 // reads $CVSPLAY_INVENTORY, else inventory.hcl, else inventory/default.hcl, else the copy of the latter that the binary carries.
 //
 // Everything is evaluated for every host, so that what is wrong is known before any of them is contacted. The inventory is nil
@@ -137,9 +138,15 @@ func isInventory(name string) bool {
 	return strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".hcl.json")
 }
 
+// isCluster tells whether a file is one of CVS by its name. In a folder such files are left alone.
+func isCluster(name string) bool {
+	return strings.HasSuffix(name, ".json") && !isInventory(name)
+}
+
 // read takes in one file.
 func (l *loader) read(ctx context.Context, src textFile) {
-	if !isInventory(src.path) && src.text == nil {
+	cluster := isCluster(src.path)
+	if !isInventory(src.path) && !cluster && src.text == nil {
 		if _, err := os.Stat(src.path); err == nil {
 			l.verdict.add(notInventory(src.path))
 			return
@@ -157,7 +164,20 @@ func (l *loader) read(ctx context.Context, src textFile) {
 	if file == nil || diags.HasErrors() {
 		return
 	}
+	if cluster {
+		l.decodeCluster(file.Bytes, src.path)
+		return
+	}
 	l.decode(ctx, file.Body, l.scope(filepath.Dir(src.path)))
+}
+
+// decodeCluster takes in a CVS cluster file.
+func (l *loader) decodeCluster(text []byte, path string) {
+	s, diags := readCluster(text, path, l.o.Env)
+	l.verdict.add(diags...)
+	if !diags.HasErrors() {
+		l.takeSketch(s)
+	}
 }
 
 // scope is what the files of a folder see.
@@ -173,10 +193,8 @@ func (l *loader) scope(dir string) *fileScope {
 
 // notInventory tells what to do with a file of another format.
 func notInventory(path string) *hcl.Diagnostic {
-	why := "The name of an inventory ends in .hcl or .hcl.json."
+	why := "The name of an inventory ends in .hcl or .hcl.json, that of a CVS cluster file in .json."
 	switch filepath.Ext(path) {
-	case ".json":
-		why += " CVS cluster files are not supported yet."
 	case ".ini", ".yml", ".yaml", "":
 		why += " Ansible's inventories are not supported yet as they are: let ansible-inventory print one, with" +
 			` source "exec" "NAME" { command = ["ansible-inventory", "-i", "FILE", "--list"] }.`

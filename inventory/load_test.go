@@ -84,7 +84,7 @@ func runCase(t *testing.T, archive *txtar.Archive) bool {
 }
 
 func testEnv(name string) (string, bool) {
-	v, ok := map[string]string{"HOME": "/home/tester", "SUDO_PASSWORD": "s3cret-sudo"}[name]
+	v, ok := map[string]string{"HOME": "/home/tester", "SUDO_PASSWORD": "s3cret-sudo", "LOGNAME": "tester"}[name]
 	return v, ok
 }
 

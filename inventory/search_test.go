@@ -58,7 +58,7 @@ func TestPathsThatAreNoInventory(t *testing.T) {
 	write(t, filepath.Join(dir, "hosts.yml"), []byte("all:\n"))
 	write(t, filepath.Join(dir, "empty/README.md"), []byte("\n"))
 	for path, want := range map[string]string{
-		"cluster.json": "CVS cluster files are not supported yet",
+		"cluster.json": "it has no node_dict",
 		"hosts.yml":    "Ansible's inventories are not supported yet",
 		"empty":        "has no file whose name ends in .hcl",
 		"nowhere.hcl":  "nowhere.hcl",

@@ -61,14 +61,14 @@ type FoundHost struct {
 // builtin are the source types that every inventory knows, unless Options.Sources has its own of that name.
 func builtin(o Options) map[string]Source {
 	return map[string]Source{
-		"exec": Exec{Env: o.Env},
-		"lab":  Lab{Count: o.Lab},
+		"exec":       Exec{Env: o.Env},
+		"lab":        Lab{Count: o.Lab},
+		"slurm":      Slurm{},
+		"ssh_config": SSHConfig{Env: o.Env},
 	}
 }
 
 // unsupported are the source types of the language that this version does not have.
 var unsupported = map[string]string{
-	"ansible":    `Let ansible-inventory print its list: source "exec" "NAME" { command = ["ansible-inventory", "-i", "FILE", "--list"] }.`,
-	"slurm":      `Use source "exec" with a program that prints the nodes as Ansible's --list JSON, or hosts = nodes("…") in a group.`,
-	"ssh_config": `Declare the hosts with hosts = […] in a group: their settings are read from ~/.ssh/config when they are contacted.`,
+	"ansible": `Let ansible-inventory print its list: source "exec" "NAME" { command = ["ansible-inventory", "-i", "FILE", "--list"] }.`,
 }

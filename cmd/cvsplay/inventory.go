@@ -24,7 +24,7 @@ type inventoryFlags struct {
 
 func (a *app) inventoryCommand() *cobra.Command {
 	var f inventoryFlags
-	cmd := &cobra.Command{Use: "inventory", Short: "Look at an inventory", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "inventory", Short: "Look at an inventory, or make one of a CVS cluster file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	list := &cobra.Command{
 		Use: "list [PATTERN]", Short: "List hosts and groups", Args: cobra.MaximumNArgs(1),
@@ -41,7 +41,24 @@ func (a *app) inventoryCommand() *cobra.Command {
 		c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 		cmd.AddCommand(c)
 	}
+	cmd.AddCommand(&cobra.Command{
+		Use: "import FILE", Short: "Write a CVS cluster file as an inventory in HCL, to standard output", Args: cobra.ExactArgs(1),
+		Example: "  cvsplay inventory import cluster.json > inventory.hcl",
+		RunE:    func(_ *cobra.Command, args []string) error { return a.inventoryImport(args[0]) },
+	})
 	return cmd
+}
+
+func (a *app) inventoryImport(path string) error {
+	text, files, diags := inventory.ImportCluster(path, a.lookup)
+	if len(diags) > 0 {
+		a.diagnose(diags, files)
+	}
+	if diags.HasErrors() {
+		return exitCode(codeUsage)
+	}
+	_, err := a.stdout.Write(text)
+	return err
 }
 
 func (a *app) openInventory(cmd *cobra.Command, f inventoryFlags) (*inventory.Inventory, error) {

@@ -30,10 +30,15 @@ type inputFlags struct {
 }
 
 func (f *inputFlags) add(cmd *cobra.Command) {
+	f.addInventory(cmd)
 	flags := cmd.Flags()
-	flags.StringArrayVarP(&f.inventories, "inventory", "i", nil, "inventory `file` or folder; may be given more than once")
 	flags.StringArrayVar(&f.vars, "var", nil, "set a variable: `name=value`")
 	flags.StringArrayVar(&f.varFiles, "var-file", nil, "set the variables in a `file`")
+}
+
+func (f *inputFlags) addInventory(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&f.inventories, "inventory", "i", nil, "inventory `file` or folder; may be given more than once")
 	flags.IntVar(&f.lab, "lab", 0, "simulate `N` hosts in each lab source, whatever the inventory says")
 }
 
@@ -79,10 +84,8 @@ func (a *app) load(ctx context.Context, path string, f inputFlags, want need, ch
 	}
 	l.playbook = pb
 	if want != noInventory {
-		inv, files, more := inventory.Load(ctx, f.inventories, inventory.Options{Env: a.lookup, Lab: f.lab, Idle: want == idleInventory})
-		l.files.Merge(files)
+		more := a.addInventory(ctx, l, f, want)
 		diags = append(diags, more...)
-		l.inv = inv
 		if more.HasErrors() {
 			a.diagnose(diags, l.files)
 			return l, diags, false
@@ -95,6 +98,13 @@ func (a *app) load(ctx context.Context, path string, f inputFlags, want need, ch
 		return l, diags, false
 	}
 	return l, diags, true
+}
+
+func (a *app) addInventory(ctx context.Context, l *loaded, f inputFlags, want need) hcl.Diagnostics {
+	inv, files, diags := inventory.Load(ctx, f.inventories, inventory.Options{Env: a.lookup, Lab: f.lab, Idle: want == idleInventory})
+	l.files.Merge(files)
+	l.inv = inv
+	return diags
 }
 
 // bind gives the variables their values and makes the plan.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"cvsplay/engine/event"
@@ -22,28 +23,40 @@ func (f runFlags) json() bool { return f.jsonFile != "" || f.output == "json" }
 
 // sinks opens the reports that the flags ask for; closeAll ends them and gives their first error.
 func (a *app) sinks(f runFlags) (list []report.Report, closeAll func() error, err error) {
-	var file *os.File
-	if f.jsonFile != "" {
-		if file, err = os.Create(f.jsonFile); err != nil {
-			return nil, nil, fmt.Errorf("--json-file: %w", err)
-		}
-		list = append(list, report.JSON(file))
+	if f.jsonFile != "" && f.jsonFile == f.junit {
+		return nil, nil, errors.New("--json-file and --junit: two reports need two files")
 	}
-	list = append(list, a.mainReport(f))
-	return list, func() error {
+	var files []*os.File
+	end := func() error {
 		var errs []error
 		for _, r := range list {
 			errs = append(errs, r.Close())
 		}
-		if file != nil {
+		for _, file := range files {
 			errs = append(errs, file.Close())
 		}
 		return errors.Join(errs...)
-	}, nil
+	}
+	for _, to := range []struct {
+		flag, path string
+		open       func(io.Writer) report.Report
+	}{{"--json-file", f.jsonFile, report.JSON}, {"--junit", f.junit, report.JUnit}} {
+		if to.path == "" {
+			continue
+		}
+		file, err := os.Create(to.path)
+		if err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("%s: %w", to.flag, err), end())
+		}
+		files = append(files, file)
+		list = append(list, to.open(file))
+	}
+	list = append(list, a.mainReport(f))
+	return list, end, nil
 }
 
 func (a *app) mainReport(f runFlags) report.Report {
-	o := report.Options{Verbose: f.verbose, Diff: f.diff, Environ: a.environ}
+	o := report.Options{Verbose: f.verbose, Diff: f.diff, Answers: f.adHoc, Environ: a.environ}
 	switch {
 	case f.output == "json":
 		return report.JSON(a.stdout)

@@ -9,9 +9,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"cvsplay/engine"
@@ -31,12 +33,14 @@ type runFlags struct {
 	parallel int
 	output   string
 	jsonFile string
+	junit    string // file
 	detailed bool
 	keep     bool
 	noFuse   bool
 	hostKeys string
 	verbose  int
 	timings  bool
+	adHoc    bool   // a command by itself: its output is told, not steps
 	cpu, mem string // files for profiles
 }
 
@@ -53,7 +57,7 @@ func (a *app) runCommand() *cobra.Command {
 			"at each barrier, then the median and the slowest of all hosts. Phases: queue (waiting for --parallel), place (waiting to be logged in),\n" +
 			"dial, handshake, decide, ask, act, retry, wait (for other hosts).",
 		Args: onePlaybook,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), a.playbook(args[0], f), f) },
 	}
 	f.addRun(cmd)
 	cmd.Flags().BoolVar(&f.check, "check", false, "dry run: say what would change, and change nothing")
@@ -68,7 +72,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check PLAYBOOK",
 		Short: "Say what a run would change, and change nothing",
 		Args:  onePlaybook,
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], f) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), a.playbook(args[0], f), f) },
 	}
 	f.addRun(cmd)
 	return cmd
@@ -84,18 +88,31 @@ func onePlaybook(cmd *cobra.Command, args []string) error {
 func (f *runFlags) addRun(cmd *cobra.Command) {
 	f.add(cmd)
 	f.addChoice(cmd)
+	f.addWork(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.diff, "diff", false, "show what changes inside of files")
-	flags.StringVar(&f.limit, "limit", "", "only the hosts of this `pattern`: names, groups, globs, node[001-016], then &these, then !not_these")
+	flags.Func("limit", "only the hosts of this `pattern`: names, groups, globs, node[001-016], then &these, then !not_these", func(pattern string) error {
+		if strings.TrimSpace(pattern) == "" { // a variable of a shell that is not set must not mean all hosts
+			return errors.New("the pattern is empty; for all hosts write all")
+		}
+		f.limit = pattern
+		return nil
+	})
+	flags.StringVar(&f.junit, "junit", "", "write JUnit XML to this `file` too: each step on each host is a test")
+	flags.BoolVar(&f.detailed, "detailed-exitcode", false, "exit with 3 where something changed, or would change")
+	flags.StringVar(&f.cpu, "profile-cpu", "", "write a CPU profile of cvsplay to this `file`, for go tool pprof")
+	flags.StringVar(&f.mem, "profile-mem", "", "write a memory profile of cvsplay to this `file`, for go tool pprof")
+}
+
+// addWork adds the flags of every command that works on hosts.
+func (f *runFlags) addWork(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.IntVar(&f.parallel, "parallel", 0, "work on at most `N` hosts at the same time; 0: on all")
 	flags.StringVar(&f.output, "output", "auto", "auto, live, plain, json or quiet")
 	flags.StringVar(&f.jsonFile, "json-file", "", "write the events to this `file` too, one a line")
-	flags.BoolVar(&f.detailed, "detailed-exitcode", false, "exit with 3 where something changed, or would change")
 	flags.StringVar(&f.hostKeys, "host-keys", "", "strict (the default), accept-new or off")
 	flags.CountVarP(&f.verbose, "verbose", "v", "say more: -v what changed on each host and what travelled together, -vv what scripts print")
 	flags.BoolVar(&f.timings, "timings", false, "tell at the end where the time went: by step, and on which hosts")
-	flags.StringVar(&f.cpu, "profile-cpu", "", "write a CPU profile of cvsplay to this `file`, for go tool pprof")
-	flags.StringVar(&f.mem, "profile-mem", "", "write a memory profile of cvsplay to this `file`, for go tool pprof")
 }
 
 // policies are the values of --host-keys.
@@ -113,7 +130,16 @@ func (f *runFlags) policy() (ssh.HostKeyPolicy, error) {
 	return 0, fmt.Errorf("--host-keys: %q is none of strict, accept-new, off", f.hostKeys)
 }
 
-func (a *app) run(ctx context.Context, path string, f runFlags) error {
+// A source loads and binds what is to be run. What is wrong has been printed when ok is false.
+type source func(ctx context.Context) (l *loaded, diags hcl.Diagnostics, ok bool)
+
+func (a *app) playbook(path string, f runFlags) source {
+	return func(ctx context.Context) (*loaded, hcl.Diagnostics, bool) {
+		return a.load(ctx, path, f.inputFlags, liveInventory, f.check)
+	}
+}
+
+func (a *app) run(ctx context.Context, from source, f runFlags) error {
 	policy, err := f.policy()
 	if err != nil {
 		return err
@@ -128,7 +154,7 @@ func (a *app) run(ctx context.Context, path string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.profiled(p, a.bindAndRun(ctx, path, f, policy, p))
+	return a.profiled(p, a.bindAndRun(ctx, from, f, policy, p))
 }
 
 // profiled writes the profiles of a run that ended with err.
@@ -144,8 +170,8 @@ func (a *app) profiled(p *profiles, err error) error {
 	return err
 }
 
-func (a *app) bindAndRun(ctx context.Context, path string, f runFlags, policy ssh.HostKeyPolicy, p *profiles) error {
-	l, diags, ok := a.load(ctx, path, f.inputFlags, liveInventory, f.check)
+func (a *app) bindAndRun(ctx context.Context, from source, f runFlags, policy ssh.HostKeyPolicy, p *profiles) error {
+	l, diags, ok := from(ctx)
 	if !ok {
 		return exitCode(codeUsage)
 	}
@@ -154,6 +180,9 @@ func (a *app) bindAndRun(ctx context.Context, path string, f runFlags, policy ss
 		a.diagnose(rest, l.files)
 	}
 	hosts, err := limited(l.inv, f.limit)
+	if err != nil && !f.adHoc {
+		err = fmt.Errorf("--limit: %w", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -164,11 +193,7 @@ func limited(inv *inventory.Inventory, pattern string) ([]string, error) {
 	if pattern == "" {
 		return nil, nil
 	}
-	hosts, err := inv.Match(pattern, inventory.MatchOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("--limit: %w", err)
-	}
-	return hosts, nil
+	return inv.Match(pattern, inventory.MatchOptions{})
 }
 
 // heapFloor is a part of the heap that is never touched, and so takes addresses and no memory. It counts as live: below some hundreds of hosts,

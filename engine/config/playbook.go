@@ -34,9 +34,19 @@ var settingsSchema = &hcl.BodySchema{
 // Load reads one playbook. The playbook is never nil, and holds what could be read where there are errors; the files are those that
 // diagnostics point into. Names are unique in it: variables, locals, plays, outputs, and the steps and checks of a play.
 func Load(path string) (*Playbook, *Files, hcl.Diagnostics) {
+	file, diags := ReadFile(path)
+	return read(path, file, diags)
+}
+
+// Read is Load for a text that is there already; path is what ranges say, and its folder is where file("…") looks.
+func Read(src []byte, path string) (*Playbook, *Files, hcl.Diagnostics) {
+	file, diags := Parse(src, path)
+	return read(path, file, diags)
+}
+
+func read(path string, file *hcl.File, diags hcl.Diagnostics) (*Playbook, *Files, hcl.Diagnostics) {
 	playbook := &Playbook{Path: path, Dir: filepath.Dir(path)}
 	files := &Files{}
-	file, diags := ReadFile(path)
 	files.Add(path, file)
 	if diags.HasErrors() {
 		return playbook, files, diags

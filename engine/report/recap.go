@@ -19,6 +19,11 @@ const (
 
 // recap prints what is known at the end: the counts of every host, what failed, outputs, and totals.
 func (t *transcript) recap() {
+	if t.answers != nil {
+		t.answered()
+		t.totals()
+		return
+	}
 	t.print("")
 	t.counts()
 	t.failures()
@@ -222,7 +227,7 @@ func (t *transcript) cause(c *cause) {
 	} else if note != "" {
 		what += " " + note
 	}
-	t.headline(hosts, what)
+	t.headline(hosts, what, t.styles.badBold)
 	for _, text := range reasons {
 		for _, part := range wrap(text, t.width-2) {
 			t.print("  " + part)
@@ -242,7 +247,7 @@ func (t *transcript) cause(c *cause) {
 }
 
 // headline prints hosts and what happened on them, the hosts standing out.
-func (t *transcript) headline(hosts, what string) {
+func (t *transcript) headline(hosts, what string, style lipgloss.Style) {
 	for i, part := range wrap(hosts+": "+what, t.width-2) {
 		indent, loud := "", ""
 		if i > 0 {
@@ -258,7 +263,7 @@ func (t *transcript) headline(hosts, what string) {
 			hosts = ""
 		}
 		if loud != "" {
-			loud = t.styles.badBold.Render(loud)
+			loud = style.Render(loud)
 		}
 		t.print(indent + loud + part)
 	}
@@ -296,9 +301,11 @@ func (t *transcript) totals() {
 	t.print("")
 	verdict, style := t.verdict(len(recap), bad)
 	tail := ""
-	if n := sum[event.Changed]; n > 0 {
+	switch n := sum[event.Changed]; {
+	case t.answers != nil: // nobody can tell what a command changed
+	case n > 0:
 		tail += ", " + count(n, "change") + " on " + count(changed, "host")
-	} else if !t.started.Check && bad == 0 {
+	case !t.started.Check && bad == 0:
 		tail += ", nothing changed"
 	}
 	tail += ", in " + elapsed(seconds(t.done.Seconds))

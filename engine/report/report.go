@@ -28,6 +28,7 @@ type Report interface {
 type Options struct {
 	Verbose int   // 1: what changed on each host, and retries; 2: every line that scripts print, too
 	Diff    bool  // show the diffs that changes carry
+	Answers bool  // show what hosts printed, folded, and not how steps ended: of a command that is run by itself
 	Color   Color // whether to colour
 	Width   int   // columns; 0: those of the terminal that is written to, 80 elsewhere
 	Height  int   // rows, of the live view alone; 0: the terminal's, or 24

@@ -27,7 +27,8 @@ type transcript struct {
 	width   int
 	verbose int
 	diff    bool
-	quiet   bool // failures and the recap alone
+	quiet   bool     // failures and the recap alone
+	answers *answers // of a command run by itself; nil where steps are told
 
 	lines   []string // what the event at hand has to tell
 	printed bool     // something was told
@@ -52,8 +53,13 @@ type transcript struct {
 
 func newTranscript(w io.Writer, o Options) *transcript {
 	width, _ := o.size(w)
+	var folded *answers
+	if o.Answers {
+		folded = newAnswers()
+	}
 	return &transcript{
-		styles: newStyles(w, o), width: width, verbose: o.Verbose, diff: o.Diff,
+		answers: folded,
+		styles:  newStyles(w, o), width: width, verbose: o.Verbose, diff: o.Diff,
 		order: map[string]int{}, folds: map[string]*stepFold{}, tails: map[place]*tail{}, causes: newCauses(),
 	}
 }
@@ -94,6 +100,9 @@ func (t *transcript) handle(e event.Event) []string {
 		t.stopping = append(t.stopping, e.Message)
 		t.told("stopping", t.styles.badBold.Render, e.Message)
 	case event.HostDone:
+		if t.answers != nil {
+			t.answers.end(e.Host, e.Status, e.Message)
+		}
 		t.causes.leave(e, t.tally.Bad(e.Host))
 	case event.PlayDone:
 		t.flush()
@@ -188,6 +197,9 @@ func (t *transcript) playStarted(e event.Event) {
 		t.labelWidth = min(maxLabel, max(t.labelWidth, ansi.StringWidth(label(s.Module, s.Step))))
 	}
 	t.hostsWidth = min(maxHosts, ansi.StringWidth(Safe(t.memo.Fold(e.Hosts))))
+	if t.answers != nil {
+		return
+	}
 	if e.Kind == event.PlayStarted || e.Batch > 1 { // the first batch stands right below its play
 		t.detail("")
 	}
@@ -207,6 +219,9 @@ func (t *transcript) hosts(names []string, width int) string {
 }
 
 func (t *transcript) output(e event.Event) {
+	if t.answers != nil {
+		t.answers.add(e)
+	}
 	line := safeLine(e)
 	at := place{e.Host, e.Step, e.Key}
 	if t.tails[at] == nil {
@@ -225,6 +240,9 @@ func (t *transcript) output(e event.Event) {
 
 func (t *transcript) retry(e event.Event) {
 	delete(t.tails, place{e.Host, e.Step, e.Key})
+	if t.answers != nil {
+		t.answers.again(e.Host)
+	}
 	if t.verbose < 1 {
 		return
 	}
@@ -272,6 +290,13 @@ func (t *transcript) stepDone(e event.Event) {
 	at := place{e.Host, e.Step, e.Key}
 	end := t.tails[at]
 	delete(t.tails, at)
+	if t.answers != nil {
+		t.answers.end(e.Host, e.Status, e.Reason)
+		if e.Status.Bad() {
+			t.causes.add(e, e.Reason, end)
+		}
+		return
+	}
 	f := t.fold(e)
 	g := f.add(e)
 	if !e.Status.Bad() || e.Ignored {

@@ -37,6 +37,7 @@ type login struct {
 	conn  net.Conn
 	user  User
 	rules loginRules
+	turn  int64 // in which it came
 }
 
 // loginRules are what a login may do: by the server's configuration, and by the options of the key that it came with.
@@ -93,7 +94,11 @@ func (s *sshServer) serve(conn net.Conn) {
 		config.AddHostKey(k)
 	}
 	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
+	// A login takes its turn among those that are begun already, and after them: so that no more hosts are under way than are worked on.
+	t := &turn{turns: &h.lab.work.turns}
+	t.begin()
 	sc, channels, requests, err := ssh.NewServerConn(conn, config)
+	t.end()
 	if err != nil {
 		return
 	}
@@ -102,7 +107,7 @@ func (s *sshServer) serve(conn net.Conn) {
 	if !ok {
 		return
 	}
-	l.user = user
+	l.user, l.turn = user, t.last
 	l.rules, _ = sc.Permissions.ExtraData[rulesKey{}].(loginRules)
 	go answerKeepalives(requests)
 	for ch := range channels {
@@ -381,7 +386,7 @@ const inputBuffer = 4 << 10
 
 // pump carries the client's input to the process. A slow host answers late: its input comes late. What fills the buffer is the begin of more.
 func (r *remoteSession) pump(in *pipe) {
-	buf, turn := make([]byte, inputBuffer), &turn{turns: &r.server.world.lab().work.turns}
+	buf, turn := make([]byte, inputBuffer), &turn{turns: &r.server.world.lab().work.turns, last: r.login.turn}
 	defer turn.end()
 	for {
 		n, err := r.channel.Read(buf)

@@ -20,7 +20,8 @@ func TestAnsibleFilesThatAreWrong(t *testing.T) {
 		{"h.yml", `all: {hosts: {"n[3:1]": }}`, `the range [3:1] of "n[3:1]": it goes from a number`},
 		{"h.yml", `all: {hosts: {"n[1:9:0]": }}`, "the step is no whole number above zero"},
 		{"h.yml", `all: {hosts: {"n[1:9999][1:9999]": }}`, "stands for more than 100000 hosts"},
-		{"h.yml", `all: &a {children: {b: *a}}`, ""},
+		{"h.yml", `all: &a {children: {b: *a}}`, "groups stand deeper than 100"},
+		{"h.yml", aliases(30), "there are more than 1000000 maps"},
 		{"h.yml", `all: {vars: {a: {1: 2}}}`, "JSON has not"},
 		{"h.yml", `a: b: c`, "h.yml"},
 		{"h.yml", ``, "is empty"},
@@ -39,6 +40,16 @@ func TestAnsibleFilesThatAreWrong(t *testing.T) {
 			t.Errorf("%s %q: %s", tc.file, tc.text, diags)
 		}
 	}
+}
+
+// aliases are groups of which each has the one before it twice.
+func aliases(levels int) string {
+	var b strings.Builder
+	b.WriteString("g0: &g0 {}\n")
+	for i := 1; i <= levels; i++ {
+		fmt.Fprintf(&b, "g%d: &g%d {children: {a%d: *g%d, b%d: *g%d}}\n", i, i, i, i-1, i, i-1)
+	}
+	return b.String()
 }
 
 // Where ansible-inventory is installed it is asked, and its groups come in the order of their parents' children.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,11 +24,13 @@ type ansibleReader struct {
 	groups map[string]*ansibleDraft
 	order  []string // of groups
 	hosts  map[string]map[string]cty.Value
+	maps   int // how many were read, aliases each time
 }
 
 // An ansibleDraft is a group in the making.
 type ansibleDraft struct {
 	hosts, children []string
+	has             map[string]bool // of hosts
 	vars            map[string]cty.Value
 }
 
@@ -71,7 +74,7 @@ func (r *ansibleReader) at(line int, text string, args ...any) error {
 func (r *ansibleReader) group(name string) *ansibleDraft {
 	g, ok := r.groups[name]
 	if !ok {
-		g = &ansibleDraft{vars: map[string]cty.Value{}}
+		g = &ansibleDraft{has: map[string]bool{}, vars: map[string]cty.Value{}}
 		r.groups[name], r.order = g, append(r.order, name)
 	}
 	return g
@@ -91,7 +94,8 @@ func (r *ansibleReader) host(g *ansibleDraft, name string, vars map[string]cty.V
 	for k, v := range vars {
 		r.hosts[name][k] = v
 	}
-	if !slices.Contains(g.hosts, name) {
+	if !g.has[name] {
+		g.has[name] = true
 		g.hosts = append(g.hosts, name)
 	}
 }
@@ -139,13 +143,19 @@ func (r *ansibleReader) yaml(text []byte) error {
 	return r.pairs(doc.Content[0], "the inventory", func(key, value *yaml.Node) error { return r.yamlGroup(key.Value, value, 0) })
 }
 
-// maxAnsibleDepth is how deep groups may stand inside of each other.
-const maxAnsibleDepth = 100
+// How deep groups may stand inside of each other, and how many maps a file may have: aliases can make very many of a few.
+const (
+	maxAnsibleDepth = 100
+	maxAnsibleMaps  = 1_000_000
+)
 
 // pairs calls f with the keys of a map in the order of the text; null has none.
 func (r *ansibleReader) pairs(n *yaml.Node, what string, f func(key, value *yaml.Node) error) error {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
+	}
+	if r.maps++; r.maps > maxAnsibleMaps {
+		return r.at(n.Line, "there are more than %d maps", maxAnsibleMaps)
 	}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		return nil
@@ -208,18 +218,26 @@ func (r *ansibleReader) yamlHost(g *ansibleDraft, host, body *yaml.Node) error {
 	return nil
 }
 
+// yamlVars adds what a map says to vars. What it merges in with << counts less than its own keys.
 func (r *ansibleReader) yamlVars(vars map[string]cty.Value, n *yaml.Node, what string) error {
-	return r.pairs(n, what, func(key, value *yaml.Node) error {
-		if value.Tag == "!vault" {
+	merged, own := map[string]cty.Value{}, map[string]cty.Value{}
+	err := r.pairs(n, what, func(key, value *yaml.Node) error {
+		switch {
+		case key.Tag == "!!merge":
+			return r.yamlVars(merged, value, what)
+		case value.Tag == "!vault":
 			return r.at(value.Line, "%q is in a vault, which takes ansible-inventory (of the package ansible-core) to be read", key.Value)
 		}
 		v, err := yamlValue(value)
 		if err != nil {
 			return r.at(value.Line, "%q: %s", key.Value, err)
 		}
-		vars[key.Value] = v
+		own[key.Value] = v
 		return nil
 	})
+	maps.Copy(vars, merged)
+	maps.Copy(vars, own)
+	return err
 }
 
 // yamlValue goes by way of JSON, which has what vars can have.

@@ -247,6 +247,9 @@ var sshLost = map[string]string{
 	"certificatefile": "CertificateFile", "identityagent": "IdentityAgent", "identitiesonly": "IdentitiesOnly",
 }
 
+// sshAnyway are values of them that say what cvsplay does anyway.
+var sshAnyway = map[string]string{"proxycommand": "none", "stricthostkeychecking": "yes", "certificatefile": "none", "identitiesonly": "no"}
+
 // settings gives a host what the file says of a name: the first value of each keyword, and all of IdentityFile.
 func (r *sshConfigReader) settings(h *Host, name string) error {
 	values := map[string]string{}
@@ -276,7 +279,7 @@ func (r *sshConfigReader) settings(h *Host, name string) error {
 			if key == "identityfile" {
 				h.SSH.IdentityFiles = append(h.SSH.IdentityFiles, notNone(words[:1])...)
 			}
-			if called, ok := sshLost[key]; ok {
+			if called, ok := sshLost[key]; ok && !strings.EqualFold(words[0], sshAnyway[key]) {
 				r.lost(called)
 			}
 		}

@@ -77,7 +77,7 @@ func (p *pipe) read(ctx context.Context, b []byte) (int, error) {
 			p.off += n
 			if p.off == len(p.buf) {
 				p.buf, p.off = p.buf[:0], 0
-				if cap(p.buf) > pipeCapacity {
+				if cap(p.buf) > queueKept { // every idle shell has one
 					p.buf = nil
 				}
 			}

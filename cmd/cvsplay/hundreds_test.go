@@ -13,7 +13,7 @@ import (
 
 // Hundreds of simulated hosts run the main playbook without an error. They are run by a command of its own, built as users have it: the race
 // detector would make the simulation many times slower. CVSPLAY_TEST_HOSTS=1000 runs as many; what every host has to know of every other
-// grows with the square, so that takes 5 GB and some minutes.
+// grows with the square, so that takes 3 GB and some minutes.
 func TestHundredsOfHosts(t *testing.T) {
 	u := newUser(t)
 	binary := buildBinary(t, u.dir)

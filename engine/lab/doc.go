@@ -29,5 +29,5 @@
 // that is dead by the fault "busy"; "meanwhile" lets somebody else interfere between two commands, "engine_stop" takes the engine away in the middle of one.
 //
 // Nothing of the machine that runs the lab is read, written or run: there is no call that opens a real file or starts
-// a real process, and the only sockets are the hosts' own on 127.0.0.1.
+// a real process, and the only sockets are those of hosts that are not for this process alone, on 127.0.0.1.
 package lab

@@ -97,13 +97,21 @@ func (g *gate) watch() {
 		then, used := time.Now(), g.usage()
 		for range tick.C {
 			now, usedNow := time.Now(), g.usage()
-			busy := float64(usedNow-used) / float64(now.Sub(then)) / float64(runtime.GOMAXPROCS(0))
+			busy := busyness(now.Sub(then), usedNow-used, runtime.GOMAXPROCS(0))
 			then, used = now, usedNow
 			if !g.adapt(busy) {
 				return
 			}
 		}
 	}()
+}
+
+// busyness is for which share of a tick the processors had no time. A tick that comes late says that they are others'.
+func busyness(passed, used time.Duration, processors int) float64 {
+	if passed > 2*gateTick {
+		return 1
+	}
+	return float64(used) / float64(passed) / float64(processors)
 }
 
 // adapt sets the limit after a tick in which the processors were busy for a share of the time. It tells whether somebody still waits.

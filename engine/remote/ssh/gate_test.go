@@ -105,3 +105,20 @@ func TestGateIsLeftByWhoGivesUp(t *testing.T) {
 		t.Errorf("%d within, want 1", g.within())
 	}
 }
+
+// Processors that others keep busy are as good as busy.
+func TestBusyness(t *testing.T) {
+	for _, c := range []struct {
+		passed, used time.Duration
+		want         float64
+	}{
+		{gateTick, gateTick, 0.5},
+		{gateTick, 2 * gateTick, 1},
+		{2 * gateTick, gateTick, 0.25},
+		{3 * gateTick, 0, 1},
+	} {
+		if got := busyness(c.passed, c.used, 2); got != c.want {
+			t.Errorf("%s of CPU in %s: %v, want %v", c.used, c.passed, got, c.want)
+		}
+	}
+}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"mvdan.cc/sh/v3/syntax"
 )
 
 // startLab starts a lab that ends with the test.
@@ -95,6 +97,44 @@ func TestLogin(t *testing.T) {
 	if ee, ok := errors.AsType[*ssh.ExitError](err); !ok || ee.ExitStatus() != 3 || string(out) != "/root\n/root\n" {
 		t.Fatalf("%q %v", out, err)
 	}
+}
+
+// What a process still does that was killed meanwhile starts nothing: its children are dead before they have done anything.
+func TestKilledBeforeItForks(t *testing.T) {
+	h := oneHost(t)
+	starts := []func(p *Process) int{
+		func(p *Process) int { return p.Run(Run{Argv: []string{"touch", "/tmp/made"}, Stdout: &bytes.Buffer{}}) },
+		func(p *Process) int {
+			newShell(p, "sh").pipeline(parseCommand(t, "touch /tmp/made | touch /tmp/made").(*syntax.BinaryCmd), 0)
+			return 0
+		},
+	}
+	for _, start := range starts {
+		ended := make(chan struct{})
+		p := h.world.Start(Launch{Argv: []string{"main"}, Dir: "/tmp", Parent: 1, Main: func(p *Process) int {
+			defer close(ended)
+			p.Signal(SIGKILL)
+			return start(p)
+		}})
+		<-ended
+		<-p.Done()
+		if got := p.exit(); got.signal != SIGKILL {
+			t.Errorf("it ended with %+v", got)
+		}
+	}
+	if out := h.sh("root", "sleep 0.1; ls /tmp"); out.stdout != "" {
+		t.Errorf("a child that was never to run made %q", out.stdout)
+	}
+}
+
+// parseCommand gives the only command of a script.
+func parseCommand(t *testing.T, script string) syntax.Command {
+	t.Helper()
+	f, err := syntax.NewParser().Parse(strings.NewReader(script), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Stmts[0].Cmd
 }
 
 func portOf(h *Host) string { return strconv.Itoa(h.Port()) }

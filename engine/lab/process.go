@@ -70,7 +70,8 @@ type spawn struct {
 	main    func(p *Process) int
 }
 
-// fork makes a child of p that is not running yet. It has p's descriptors unless s.files is given.
+// fork makes a child of p that is not running yet. It has p's descriptors unless s.files is given. What a process does that was killed meanwhile
+// leaves no child behind: it is dead from the start.
 func (p *Process) fork(s spawn) *Process {
 	p.mu.Lock()
 	c := &Process{
@@ -86,6 +87,7 @@ func (p *Process) fork(s spawn) *Process {
 	for n, d := range files {
 		c.fds[n] = d.dup()
 	}
+	orphan := p.dead
 	p.mu.Unlock()
 	if s.argv != nil {
 		c.argv = s.argv
@@ -100,11 +102,16 @@ func (p *Process) fork(s spawn) *Process {
 		c.user = *s.user
 	}
 	p.world.admit(c)
+	c.mu.Lock() // others see it from now on
 	if s.session {
 		c.sid, c.pgid = c.pid, c.pid
 	}
 	if s.group {
 		c.pgid = c.pid
+	}
+	c.mu.Unlock()
+	if orphan {
+		c.finish(exitStatus{signal: SIGKILL})
 	}
 	return c
 }
@@ -112,6 +119,10 @@ func (p *Process) fork(s spawn) *Process {
 // run gives the process its program, in a goroutine of its own.
 func (p *Process) run(main func(p *Process) int) {
 	p.world.lab().work.start(func() {
+		if p.ctx.Err() != nil {
+			p.finish(exitStatus{signal: SIGKILL})
+			return
+		}
 		p.finish(exitStatus{code: main(p) & 0xff})
 	})
 }
@@ -289,10 +300,13 @@ func (p *Process) setFD(n int, d *descriptor) *descriptor {
 	return old
 }
 
+// files is a copy of the process's descriptors. One that was killed has none.
 func (p *Process) files() map[int]*descriptor {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return maps.Clone(p.fds)
+	files := make(map[int]*descriptor, len(p.fds)+2)
+	maps.Copy(files, p.fds)
+	return files
 }
 
 // channel is one of the process's descriptors as an io.Reader and io.Writer. Writing to a pipe that nobody reads is

@@ -250,15 +250,20 @@ func rmCommand(c *cmdline) int {
 	return code
 }
 
+// notRemoved is what becomes of a path that is not there any more, for one, even if it was a moment ago.
+func (c *cmdline) notRemoved(path string, err error) bool {
+	if c.has("f") && (reason(err) == syscall.ENOENT || reason(err) == syscall.ENOTDIR) {
+		return true
+	}
+	c.p.Errorf("cannot remove %s: %s", gnuQuote(path), strerror(err))
+	return false
+}
+
 // remove is rm of one path; it goes on after an error, as rm does.
 func (c *cmdline) remove(v view, path string) bool {
 	info, err := v.stat(path, false)
 	if err != nil {
-		if c.has("f") && (reason(err) == syscall.ENOENT || reason(err) == syscall.ENOTDIR) {
-			return true
-		}
-		c.p.Errorf("cannot remove %s: %s", gnuQuote(path), strerror(err))
-		return false
+		return c.notRemoved(path, err)
 	}
 	switch {
 	case !info.IsDir():
@@ -274,8 +279,7 @@ func (c *cmdline) remove(v view, path string) bool {
 		return false
 	}
 	if err != nil {
-		c.p.Errorf("cannot remove %s: %s", gnuQuote(path), strerror(err))
-		return false
+		return c.notRemoved(path, err)
 	}
 	if c.has("v") {
 		kind := ""

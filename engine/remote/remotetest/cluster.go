@@ -97,23 +97,39 @@ func (c *Cluster) Snapshot() Snapshot {
 }
 
 const resetScript = `
-docker ps --all --quiet | xargs -r docker rm --force --volumes >/dev/null
-docker images --quiet | sort -u | xargs -r docker rmi --force >/dev/null
+ids=$(docker ps --all --quiet)
+[ -z "$ids" ] || docker rm --force --volumes $ids >/dev/null
+ids=$(docker images --quiet | sort -u)
+[ -z "$ids" ] || docker rmi --force $ids >/dev/null
 podman rm --all --force --time 0 >/dev/null
 podman rmi --all --force >/dev/null
 [ ! -d /home/amd/.local/share/containers ] || runuser -u amd -- sh -c 'cd; podman rm --all --force --time 0; podman rmi --all --force' >/dev/null`
 
 func (c *Cluster) reset() {
 	c.t.Helper()
-	for _, node := range c.Nodes {
-		c.Start(node.Name)
+	if _, err := c.tryOnAll("exec", "sh", "-ec", resetScript); err != nil { // a node is down
+		c.onAll("start")
+		c.everywhere(resetScript)
 	}
-	c.everywhere(resetScript)
 }
 
 // everywhere runs a script on all nodes at the same time.
 func (c *Cluster) everywhere(script string) map[string]string {
 	c.t.Helper()
+	return c.onAll("exec", "sh", "-ec", script)
+}
+
+// onAll gives a command of the script that keeps clusters to all nodes at the same time.
+func (c *Cluster) onAll(command string, args ...string) map[string]string {
+	c.t.Helper()
+	outs, err := c.tryOnAll(command, args...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return outs
+}
+
+func (c *Cluster) tryOnAll(command string, args ...string) (map[string]string, error) {
 	var (
 		all  sync.WaitGroup
 		mu   sync.Mutex
@@ -122,7 +138,7 @@ func (c *Cluster) everywhere(script string) map[string]string {
 	)
 	for _, node := range c.Nodes {
 		all.Go(func() {
-			out, err := clusterCommand(c.dir, "exec", node.Name, "sh", "-ec", script)
+			out, err := clusterCommand(c.dir, append([]string{command, node.Name}, args...)...)
 			mu.Lock()
 			defer mu.Unlock()
 			outs[node.Name] = out
@@ -130,10 +146,7 @@ func (c *Cluster) everywhere(script string) map[string]string {
 		})
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		c.t.Fatal(err)
-	}
-	return outs
+	return outs, errors.Join(errs...)
 }
 
 func (c *Cluster) command(args ...string) string {

@@ -179,12 +179,18 @@ func (q *queue) begun(ctx context.Context, pid int) {
 
 // hold breaks the chain of the program under way, if there is one.
 func (q *queue) hold(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, holdLimit)
+	defer cancel()
+	if coming := q.coming.Load(); coming != nil {
+		select {
+		case <-*coming:
+		case <-ctx.Done():
+		}
+	}
 	pid := int(q.serving.Load())
 	if pid == 0 {
 		return // none is under way; or its shell has not come up, and begun does the same once it has
 	}
-	ctx, cancel := context.WithTimeout(ctx, holdLimit)
-	defer cancel()
 	proc, err := q.host.starter.Start(ctx, q.account)
 	if err != nil {
 		return

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,22 +111,22 @@ func TestChainTimesOut(t *testing.T) {
 // Hold lets the script that runs come to its end, and starts no other link of the chain.
 func TestHold(t *testing.T) {
 	eachShell(t, func(t *testing.T, h *shell.Host) {
-		dir := t.TempDir()
-		begun, held := filepath.Join(dir, "begun"), filepath.Join(dir, "held")
-		first := fmt.Sprintf(": >%s; until [ -e %s ]; do sleep 0.02; done; echo a", begun, held)
-		scripts := append(chained(remote.Script{Text: first}, remote.Script{Text: "echo b"}), remote.Script{Text: "echo c"})
+		held := filepath.Join(t.TempDir(), "held")
+		var begun sync.WaitGroup // on both streams: what stands before a script's output has been read then
+		begun.Add(2)
+		var once [2]sync.Once
+		first := remote.Script{
+			Text:   fmt.Sprintf("echo begun; echo begun >&2; until [ -e %s ]; do sleep 0.02; done; echo a", held),
+			Output: func(s remote.Stream, _ []byte) { once[s].Do(begun.Done) },
+		}
+		scripts := append(chained(first, remote.Script{Text: "echo b"}), remote.Script{Text: "echo c"})
 		go func() {
-			for {
-				if _, err := os.Stat(begun); err == nil {
-					break
-				}
-				time.Sleep(5 * time.Millisecond)
-			}
+			begun.Wait()
 			h.Hold(context.WithoutCancel(t.Context()))
 			_ = os.WriteFile(held, nil, 0o600)
 		}()
 		exits := h.Run(t.Context(), scripts)
-		if string(exits[0].Stdout.Bytes) != "a\n" || exits[1].State != remote.Withheld || string(exits[2].Stdout.Bytes) != "c\n" {
+		if string(exits[0].Stdout.Bytes) != "begun\na\n" || exits[1].State != remote.Withheld || string(exits[2].Stdout.Bytes) != "c\n" {
 			t.Errorf("%s; %s; %s", show(exits[0]), show(exits[1]), show(exits[2]))
 		}
 		again := h.Run(t.Context(), chained(remote.Script{Text: "echo a"}))

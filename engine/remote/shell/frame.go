@@ -72,9 +72,19 @@ func (f frame) render(b *bytes.Buffer, mark string, number int) {
 		f.link(b, *link, mark, number)
 	} else {
 		f.body(b)
-		fmt.Fprintf(b, "echo %s e %d $?\necho %s e %d 0 >&2\n", mark, number, mark, number)
+		end(b, mark, number, " $?\n")
+		end(b, mark, number, " 0 >&2\n")
 	}
 	b.WriteString("}\n")
+}
+
+// end writes what prints a plain end marker; rest is the exit code and where it goes.
+func end(b *bytes.Buffer, mark string, number int, rest string) {
+	b.WriteString("echo ")
+	b.WriteString(mark)
+	b.WriteString(" e ")
+	b.Write(strconv.AppendInt(b.AvailableBuffer(), int64(number), 10))
+	b.WriteString(rest)
 }
 
 func (f frame) body(b *bytes.Buffer) {
@@ -94,13 +104,17 @@ func (f frame) own(b *bytes.Buffer) {
 	in := f.stdin()
 	if in.piped {
 		// A line on which a here-document begins must not hold a quoted newline: not every parser takes that.
-		b.WriteString(textVar + "=" + Quote(f.script.Text) + "\n")
+		b.WriteString(textVar + "=")
+		quote(b, f.script.Text)
+		b.WriteByte('\n')
 		b.WriteString("base64 -d <<'" + in.delimiter + "' | eval \"$" + textVar + "\"\n")
 		in.write(b)
 		b.WriteString(")\n")
 		return
 	}
-	b.WriteString("eval " + Quote(f.script.Text) + "\n)")
+	b.WriteString("eval ")
+	quote(b, f.script.Text)
+	b.WriteString("\n)")
 	in.redirect(b)
 	b.WriteByte('\n')
 	in.write(b)
@@ -159,7 +173,9 @@ func (f frame) setting(b *bytes.Buffer) {
 	if f.script.Link != nil {
 		b.WriteString(ownProcess)
 	}
-	fmt.Fprintf(b, "%s=%s; export %s\n", FrameVar, f.id, FrameVar)
+	b.WriteString(FrameVar + "=")
+	b.WriteString(f.id)
+	b.WriteString("; export " + FrameVar + "\n")
 	if dir := f.script.Dir; dir != "" {
 		if dir[0] == '-' {
 			dir = "./" + dir
@@ -196,7 +212,7 @@ func oversized(args []string) bool {
 func words(b *bytes.Buffer, args []string) {
 	for _, a := range args {
 		b.WriteByte(' ')
-		b.WriteString(Quote(a))
+		quote(b, a)
 	}
 }
 

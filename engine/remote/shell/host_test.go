@@ -258,10 +258,15 @@ func TestTimeLimitKillsTheTree(t *testing.T) {
 	for _, name := range shells {
 		t.Run(name, func(t *testing.T) {
 			var all sync.WaitGroup
+			some := make(chan struct{}, 4) // each looks at all processes of the machine
 			for n, c := range cases {
 				for _, foreign := range []bool{false, true} {
 					h, word := host(t, name), sleepWord(n)
-					all.Go(func() { killedInTime(t, h, c.name, fmt.Sprintf("echo begun; "+c.text, word), word, foreign) })
+					all.Go(func() {
+						some <- struct{}{}
+						defer func() { <-some }()
+						killedInTime(t, h, c.name, fmt.Sprintf("echo begun; "+c.text, word), word, foreign)
+					})
 				}
 			}
 			all.Wait()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,10 +16,11 @@ import (
 type queue struct {
 	host    *Host
 	account string
-	turn    chan struct{} // full while a program is under way
-	session *session      // nil where none is open
-	serving atomic.Int64  // process id of the shell that a program is under way in; 0: none
-	plain   bool          // shells here do not read a program that they are started with
+	turn    chan struct{}                 // full while a program is under way
+	session *session                      // nil where none is open
+	coming  atomic.Pointer[chan struct{}] // closed once the shell that the last program went to is known, or the program is over
+	serving atomic.Int64                  // process id of the shell that a program is under way in; 0: none
+	plain   bool                          // shells here do not read a program that they are started with
 }
 
 // run brings jobs to their Exits, in as many sessions as it takes.
@@ -129,12 +131,19 @@ func settleAll(jobs []*job, state remote.State, err error) {
 
 // program runs a program of the open session and settles its jobs, but for those it returns: they never began, and go on in a new session.
 func (q *queue) program(ctx context.Context, p *program) (rest []*job) {
-	p.onBegin = func(pid int) { q.begun(ctx, pid) }
+	coming := make(chan struct{})
+	q.coming.Store(&coming)
+	tell := sync.OnceFunc(func() { close(coming) })
+	p.onBegin = func(pid int) {
+		q.begun(ctx, pid)
+		tell()
+	}
+	defer tell()
 	defer q.serving.Store(0)
 	p.start()
 	end := p.follow(ctx, q.host.opts.StartLimit)
 	if end == whole {
-		<-p.wrote
+		p.sent()
 		q.session.served = true
 		if p.carried { // others on the host may have seen it
 			q.session.mark = Nonce()

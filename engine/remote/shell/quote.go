@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"strings"
@@ -11,7 +12,29 @@ func Quote(s string) string {
 	if s != "" && strings.IndexFunc(s, needsQuotes) < 0 {
 		return s
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	var b bytes.Buffer
+	b.Grow(len(s) + 8)
+	quote(&b, s)
+	return b.String()
+}
+
+// quote writes the same as Quote gives, without a copy of s in between.
+func quote(b *bytes.Buffer, s string) {
+	if s != "" && strings.IndexFunc(s, needsQuotes) < 0 {
+		b.WriteString(s)
+		return
+	}
+	b.WriteByte('\'')
+	for {
+		part, rest, found := strings.Cut(s, "'")
+		b.WriteString(part)
+		if !found {
+			break
+		}
+		b.WriteString(`'\''`)
+		s = rest
+	}
+	b.WriteByte('\'')
 }
 
 func needsQuotes(r rune) bool {
@@ -19,7 +42,11 @@ func needsQuotes(r rune) bool {
 	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
 		return false
 	}
-	return !strings.ContainsRune("_-./:,+@", r)
+	switch r {
+	case '_', '-', '.', '/', ':', ',', '+', '@':
+		return false
+	}
+	return true
 }
 
 // Nonce returns 128 random bits in hex.

@@ -80,6 +80,7 @@ type sight struct {
 type program struct {
 	*session
 	jobs   []*job
+	buffer *bytes.Buffer // lent; nil once it was given back
 	text   []byte
 	ends   []int // where each job's frame ends in text
 	base   int   // number of the first frame
@@ -99,14 +100,15 @@ type program struct {
 }
 
 func (s *session) program(jobs []*job) *program {
-	var b bytes.Buffer
+	b := programs.Get().(*bytes.Buffer)
+	b.Reset()
 	if s.fresh {
 		b.WriteString(prelude)
 	}
 	b.WriteString(beginning(s.mark))
-	p := &program{session: s, jobs: jobs, base: s.next, wrote: make(chan struct{})}
+	p := &program{session: s, buffer: b, jobs: jobs, base: s.next, wrote: make(chan struct{}), ends: make([]int, 0, len(jobs))}
 	for i, j := range jobs {
-		frame{script: j.script, id: j.id}.render(&b, s.mark, s.next+i)
+		frame{script: j.script, id: j.id}.render(b, s.mark, s.next+i)
 		p.ends = append(p.ends, b.Len())
 	}
 	p.text = b.Bytes()
@@ -115,6 +117,19 @@ func (s *session) program(jobs []*job) *program {
 	s.fresh = false
 	s.next += len(jobs)
 	return p
+}
+
+// programs are buffers for texts of programs, which are of use until they were sent.
+var programs = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// sent gives the buffer back once the text was written.
+func (p *program) sent() {
+	const most = 64 << 10 // of what is kept for others
+	<-p.wrote
+	if p.buffer.Cap() <= most {
+		programs.Put(p.buffer)
+	}
+	p.buffer, p.text = nil, nil
 }
 
 // start sends the program and begins to read what comes back.

@@ -10,11 +10,23 @@ import (
 // maxMarker is the longest rest of a marker's line after the nonce.
 const maxMarker = 64
 
-// chunk is how much is read at once.
-const chunk = 32 << 10
+// How much is read at once: little until there is much to read, since who waits for an answer has lent the buffer already.
+const (
+	sip   = 3 << 10
+	chunk = 32 << 10
+)
 
-// buffers are lent to sessions while a program is under way, so that an idle one holds none.
-var buffers = sync.Pool{New: func() any { b := make([]byte, chunk+1024); return &b }}
+// room is for what may be the begin of a marker.
+const room = 1 << 10
+
+// A lender lends buffers to sessions while a program is under way, so that an idle one holds none.
+type lender struct{ pool sync.Pool }
+
+func lends(size int) *lender {
+	return &lender{sync.Pool{New: func() any { b := make([]byte, size+room); return &b }}}
+}
+
+var sips, chunks = lends(sip), lends(chunk)
 
 // A splitter takes one output stream of a session apart into data and markers. A marker is found wherever the nonce stands: output
 // need not end with a newline before it.
@@ -26,11 +38,12 @@ type splitter struct {
 
 // run reads until a marker ends the program (nil) or the stream ends (io.EOF, or what broke it).
 func (s *splitter) run(r io.Reader) error {
-	lent := buffers.Get().(*[]byte)
-	defer buffers.Put(lent)
+	from := sips
+	lent := from.pool.Get().(*[]byte)
+	defer func() { from.pool.Put(lent) }()
 	buf, n := *lent, 0
 	for {
-		m, err := r.Read(buf[n : n+chunk])
+		m, err := r.Read(buf[n : len(buf)-room+n])
 		var on bool
 		var bad error
 		n, on, bad = s.split(buf, n+m)
@@ -42,6 +55,11 @@ func (s *splitter) run(r io.Reader) error {
 		case err != nil:
 			s.data(buf[:n])
 			return err
+		case m == sip && from == sips:
+			more := chunks.pool.Get().(*[]byte)
+			copy(*more, buf[:n])
+			from.pool.Put(lent)
+			from, lent, buf = chunks, more, *more
 		}
 	}
 }

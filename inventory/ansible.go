@@ -14,6 +14,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"cvsplay/engine/nodeset"
 )
 
 // An ansibleList is what ansible-inventory --list and inventory scripts print: groups in the order of the text, and variables.
@@ -162,8 +164,7 @@ func (list *ansibleList) found() (Found, []note) {
 		}
 	}
 	if len(stray) > 0 {
-		slices.Sort(stray)
-		b.warn("Variables without a host", "_meta has variables of hosts that no group has: %s. They are left out.", strings.Join(stray, ", "))
+		b.warn("Variables without a host", "_meta has variables of hosts that no group has: %s. They are left out.", nodeset.Fold(stray))
 	}
 	if len(b.ignored) > 0 {
 		b.warn("Ansible variables without effect", "these have no meaning here and stay ordinary vars: %s.", strings.Join(slices.Sorted(maps.Keys(b.ignored)), ", "))

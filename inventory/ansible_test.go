@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"cvsplay/engine/remote/remotetest"
 	"cvsplay/inventory"
 )
 
@@ -89,5 +90,52 @@ func TestAnsibleReaders(t *testing.T) {
   reader = "own"
 }`, inventory.Options{}); !strings.Contains(diags, `The reader is "auto", "ansible" or "builtin", not "own".`) {
 		t.Error(diags)
+	}
+}
+
+// describeAnsible reads an inventory of testdata/ansible with one of the readers.
+func describeAnsible(t *testing.T, file, reader string) string {
+	t.Helper()
+	whole, err := filepath.Abs(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return describe(load(t, fmt.Sprintf("source \"ansible\" \"a\" {\n  file = %q\n  reader = %q\n}\n", whole, reader))) + "\n"
+}
+
+func ansibleFiles(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/ansible/*/hosts.*")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	return files
+}
+
+// The inventories that Ansible's documentation shows, in other words: each has its hosts beside it, in the file golden.
+func TestReadsAnsible(t *testing.T) {
+	for _, file := range ansibleFiles(t) {
+		golden := filepath.Join(filepath.Dir(file), "golden")
+		got := describeAnsible(t, file, "builtin")
+		if *update {
+			write(t, golden, []byte(got))
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s is\n%s\nwant\n%s", file, got, want)
+		}
+	}
+}
+
+// What is read here is what ansible-inventory reads: names, groups, their order, variables with their types.
+func TestReadsAsAnsibleDoes(t *testing.T) {
+	remotetest.Need(t, "ansible-inventory")
+	for _, file := range ansibleFiles(t) {
+		if theirs, ours := describeAnsible(t, file, "ansible"), describeAnsible(t, file, "builtin"); theirs != ours {
+			t.Errorf("%s by ansible-inventory is\n%s\nand here\n%s", file, theirs, ours)
+		}
 	}
 }

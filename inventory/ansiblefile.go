@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,8 +50,7 @@ func readAnsibleFile(path string) (*ansibleList, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &ansibleReader{path: path, groups: map[string]*ansibleDraft{}, hosts: map[string]map[string]cty.Value{}}
-	r.group("all")
+	r := newAnsibleReader(path)
 	switch filepath.Ext(path) {
 	case ".yml", ".yaml", ".json":
 		err = r.yaml(text)
@@ -64,6 +64,12 @@ func readAnsibleFile(path string) (*ansibleList, error) {
 		return nil, err
 	}
 	return r.list(), nil
+}
+
+func newAnsibleReader(path string) *ansibleReader {
+	r := &ansibleReader{path: path, groups: map[string]*ansibleDraft{}, hosts: map[string]map[string]cty.Value{}}
+	r.group("all")
+	return r
 }
 
 // at is an error with its line.
@@ -137,6 +143,7 @@ func (r *ansibleReader) yaml(text []byte) error {
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return fmt.Errorf("%s: %w", r.path, err)
 	}
+	asYAML11(&doc)
 	if len(doc.Content) == 0 {
 		return fmt.Errorf("%s is empty", r.path)
 	}
@@ -240,11 +247,47 @@ func (r *ansibleReader) yamlVars(vars map[string]cty.Value, n *yaml.Node, what s
 	return err
 }
 
-// yamlValue goes by way of JSON, which has what vars can have.
+// What YAML 1.1, which Ansible reads, takes for something else than YAML 1.2 does.
+var (
+	yaml11True  = regexp.MustCompile(`^(?:yes|Yes|YES|on|On|ON)$`)
+	yaml11False = regexp.MustCompile(`^(?:no|No|NO|off|Off|OFF)$`)
+	yaml11Text  = regexp.MustCompile(`^(?:[-+]?0o[0-7_]+|[-+]?[0-9]+[eE][-+]?[0-9]+)$`)
+)
+
+// asYAML11 gives the plain scalars of a document the types that they have for Ansible; names stay texts. A date is the text that it is.
+func asYAML11(n *yaml.Node) {
+	for i, inner := range n.Content {
+		if n.Kind != yaml.MappingNode || i%2 == 1 {
+			asYAML11(inner)
+		}
+	}
+	if n.Kind != yaml.ScalarNode || n.Style != 0 {
+		return
+	}
+	switch tag := n.ShortTag(); {
+	case yaml11True.MatchString(n.Value):
+		n.Tag, n.Value = "!!bool", "true"
+	case yaml11False.MatchString(n.Value):
+		n.Tag, n.Value = "!!bool", "false"
+	case tag == "!!timestamp" || yaml11Text.MatchString(n.Value):
+		n.Tag, n.Style = "!!str", yaml.DoubleQuotedStyle
+	}
+}
+
+// yamlValue goes by way of JSON, which has what vars can have, for all but what most of them are.
 func yamlValue(n *yaml.Node) (cty.Value, error) {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" {
+		return cty.StringVal(n.Value), nil
+	}
 	var decoded any
 	if err := n.Decode(&decoded); err != nil {
 		return cty.NilVal, err
+	}
+	switch v := decoded.(type) {
+	case int:
+		return cty.NumberIntVal(int64(v)), nil
+	case bool:
+		return cty.BoolVal(v), nil
 	}
 	text, err := json.Marshal(map[string]any{"v": decoded})
 	if err != nil {
@@ -259,31 +302,59 @@ func yamlValue(n *yaml.Node) (cty.Value, error) {
 
 // beside reads group_vars and host_vars, which are above what the inventory itself says.
 func (r *ansibleReader) beside(dir string) error {
+	groups, err := varsFolder(filepath.Join(dir, "group_vars"))
+	if err != nil {
+		return err
+	}
 	for _, name := range r.order {
-		if err := r.varsFiles(filepath.Join(dir, "group_vars", name), r.groups[name].vars); err != nil {
+		if err := groups.read(name, r.groups[name].vars); err != nil {
 			return err
 		}
 	}
+	hosts, err := varsFolder(filepath.Join(dir, "host_vars"))
+	if err != nil || len(hosts.names) == 0 {
+		return err
+	}
 	for name, vars := range r.hosts {
-		if err := r.varsFiles(filepath.Join(dir, "host_vars", name), vars); err != nil {
+		if err := hosts.read(name, vars); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// varsFiles reads the files that a name can have: as it is, with an extension, or a folder of files.
-func (r *ansibleReader) varsFiles(base string, vars map[string]cty.Value) error {
+// An ansibleVarsFolder is group_vars or host_vars: its files are looked up by name, of which there are fewer than hosts.
+type ansibleVarsFolder struct {
+	path  string
+	names map[string]bool
+}
+
+// varsFolder lists a folder; one that is not there is empty.
+func varsFolder(path string) (ansibleVarsFolder, error) {
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	folder := ansibleVarsFolder{path: path, names: map[string]bool{}}
+	for _, e := range entries {
+		folder.names[e.Name()] = true
+	}
+	return folder, err
+}
+
+// read reads the files that a name can have: as it is, with an extension, or a folder of files.
+func (f ansibleVarsFolder) read(name string, vars map[string]cty.Value) error {
+	base := filepath.Join(f.path, name)
 	for _, ext := range []string{"", ".yml", ".yaml", ".json"} {
-		info, err := os.Stat(base + ext)
-		if errors.Is(err, fs.ErrNotExist) {
+		if !f.names[name+ext] {
 			continue
 		}
+		info, err := os.Stat(base + ext)
 		if err != nil {
 			return err
 		}
 		if !info.IsDir() {
-			if err := r.varsFile(base+ext, vars); err != nil {
+			if err := varsFile(base+ext, vars); err != nil {
 				return err
 			}
 			continue
@@ -294,7 +365,7 @@ func (r *ansibleReader) varsFiles(base string, vars map[string]cty.Value) error 
 		}
 		for _, e := range entries {
 			if !e.IsDir() && slices.Contains([]string{"", ".yml", ".yaml", ".json"}, filepath.Ext(e.Name())) {
-				if err := r.varsFile(filepath.Join(base+ext, e.Name()), vars); err != nil {
+				if err := varsFile(filepath.Join(base+ext, e.Name()), vars); err != nil {
 					return err
 				}
 			}
@@ -303,7 +374,7 @@ func (r *ansibleReader) varsFiles(base string, vars map[string]cty.Value) error 
 	return nil
 }
 
-func (r *ansibleReader) varsFile(path string, vars map[string]cty.Value) error {
+func varsFile(path string, vars map[string]cty.Value) error {
 	text, err := readText(path)
 	if err != nil {
 		return err
@@ -316,6 +387,7 @@ func (r *ansibleReader) varsFile(path string, vars map[string]cty.Value) error {
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	asYAML11(&doc)
 	if len(doc.Content) == 0 {
 		return nil
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
-	"go.yaml.in/yaml/v3"
 )
 
 var (
@@ -46,7 +45,7 @@ func (r *ansibleReader) ini(text string) error {
 				err = errors.New("a variable is written NAME=VALUE")
 				break
 			}
-			r.group(section).vars[strings.TrimSpace(name)], err = iniValue(strings.TrimSpace(value))
+			r.group(section).vars[strings.TrimSpace(name)] = iniValue(strings.TrimSpace(value))
 		default:
 			return r.at(i+1, "a section is [GROUP], [GROUP:vars] or [GROUP:children], and not [%s:%s]", section, kind)
 		}
@@ -70,18 +69,14 @@ func (r *ansibleReader) iniHost(section, line string) error {
 	pattern := words[0]
 	if m := iniPort.FindStringSubmatch(pattern); m != nil {
 		pattern = m[1]
-		if vars["ansible_port"], err = iniValue(m[2]); err != nil {
-			return err
-		}
+		vars["ansible_port"] = iniValue(m[2])
 	}
 	for _, w := range words[1:] {
 		name, value, ok := strings.Cut(w, "=")
 		if !ok {
 			return errors.New("what follows a host is NAME=VALUE, and not " + strconv.Quote(w))
 		}
-		if vars[name], err = iniValue(value); err != nil {
-			return err
-		}
+		vars[name] = iniValue(value)
 	}
 	names, err := ansibleRange(pattern)
 	for _, name := range names {
@@ -114,7 +109,10 @@ func iniWords(line string) ([]string, error) {
 				word.Reset()
 				started = false
 			}
-		case c == '#' && !started:
+		case c == '#':
+			if started {
+				out = append(out, word.String())
+			}
 			return out, nil
 		default:
 			word.WriteByte(c)
@@ -130,28 +128,10 @@ func iniWords(line string) ([]string, error) {
 	return out, nil
 }
 
-var (
-	pythonNumber = regexp.MustCompile(`^[+-]?(0|[1-9][0-9]*|[0-9]*\.[0-9]+)$`)
-	pythonText   = regexp.MustCompile(`^(?:'([^'\\]*)'|"([^"\\]*)")$`)
-)
-
 // iniValue is a value as Ansible takes it: a literal of Python, else the text as it is.
-func iniValue(text string) (cty.Value, error) {
-	switch {
-	case text == "True" || text == "False":
-		return cty.BoolVal(text == "True"), nil
-	case text == "None":
-		return cty.NullVal(cty.DynamicPseudoType), nil
-	case pythonNumber.MatchString(text):
-		return cty.ParseNumberVal(strings.TrimPrefix(text, "+"))
-	case strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]"), strings.HasPrefix(text, "{") && strings.HasSuffix(text, "}"):
-		var n yaml.Node
-		if err := yaml.Unmarshal([]byte(text), &n); err == nil && len(n.Content) == 1 && !strings.HasPrefix(text, "{{") {
-			return yamlValue(n.Content[0])
-		}
+func iniValue(text string) cty.Value {
+	if v, ok := readPython(text); ok {
+		return v
 	}
-	if m := pythonText.FindStringSubmatch(text); m != nil {
-		return cty.StringVal(m[1] + m[2]), nil
-	}
-	return cty.StringVal(text), nil
+	return cty.StringVal(text)
 }

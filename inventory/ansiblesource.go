@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -18,12 +17,13 @@ import (
 //	  file    = "hosts.yml" # or an INI file; a folder, a script and whatever plugins read needs ansible-inventory
 //	  reader  = "auto"      # "ansible": ansible-inventory; "builtin": cvsplay itself; "auto": the former, where it is installed
 //	  timeout = "1m"
+//	  cache   = "10m"       # what ansible-inventory printed counts for so long
 //	}
 //
 // What cvsplay reads itself is YAML and INI, with group_vars and host_vars beside the file; it evaluates no templates and opens no vaults.
 type Ansible struct{}
 
-var ansibleSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "file", Required: true}, {Name: "reader"}, {Name: "timeout"}}}
+var ansibleSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "file", Required: true}, {Name: "reader"}, {Name: "timeout"}, {Name: "cache"}}}
 
 // ansibleProgram is what reads an inventory as Ansible does.
 const ansibleProgram = "ansible-inventory"
@@ -37,6 +37,7 @@ var ansibleEnv = map[string]string{
 func (Ansible) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnostics) {
 	args := newArguments(block.Body, block.Eval, ansibleSchema)
 	file, reader, limit := args.text("file", ""), args.text("reader", "auto"), args.duration("timeout", execTimeout)
+	cache := args.duration("cache", 0)
 	if reader == "auto" {
 		reader = "builtin"
 		if _, err := exec.LookPath(ansibleProgram); err == nil {
@@ -56,7 +57,7 @@ func (Ansible) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnost
 	var err error
 	switch reader {
 	case "ansible":
-		list, err = askAnsible(ctx, file, block.Dir, limit)
+		list, err = askAnsible(ctx, file, program{dir: block.Dir, limit: limit, cache: cacheFor(block, cache)})
 	case "builtin":
 		list, err = readAnsibleFile(file)
 	default:
@@ -78,7 +79,7 @@ func (Ansible) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnost
 }
 
 // askAnsible lets ansible-inventory read a file or folder.
-func askAnsible(ctx context.Context, file, dir string, limit time.Duration) (*ansibleList, error) {
+func askAnsible(ctx context.Context, file string, p program) (*ansibleList, error) {
 	if _, err := os.Stat(file); err != nil {
 		return nil, err
 	}
@@ -86,11 +87,12 @@ func askAnsible(ctx context.Context, file, dir string, limit time.Duration) (*an
 	if err != nil {
 		return nil, err
 	}
-	out, err := run(ctx, program{command: []string{ansibleProgram, "--inventory", whole, "--list", "--export"}, dir: dir, env: ansibleEnv, limit: limit})
+	p.command, p.env = []string{ansibleProgram, "--inventory", whole, "--list", "--export"}, ansibleEnv
+	list, err := listed(ctx, p, readAnsible)
 	if err != nil {
 		return nil, fmt.Errorf("the program %s %w", ansibleProgram, err)
 	}
-	return readAnsible(out)
+	return list, nil
 }
 
 // byChildren puts the groups into the order in which they are met from "all" downwards, which is the order of the file;

@@ -89,7 +89,7 @@ func (l *loader) decodeGroup(b *hcl.Block, scope *fileScope) {
 	g := l.decl.group(n.name, n.at)
 	for _, host := range l.names(content, "hosts", scope) {
 		if d := checkHostName(host); d != nil {
-			l.verdict.add(d)
+			l.verdict.addFor(host.name, d)
 			continue
 		}
 		l.decl.host(host.name).join(g)
@@ -266,7 +266,7 @@ func (l *loader) decodeSource(ctx context.Context, b *hcl.Block, scope *fileScop
 		return // nothing is started for an inventory that is wrong
 	}
 	found, diags := source.Open(ctx, SourceBlock{
-		Type: kind, Name: name, Body: b.Body, Eval: scope.context(), Dir: scope.dir, DeclRange: b.DefRange, Idle: l.o.Idle,
+		Type: kind, Name: name, Body: b.Body, Eval: scope.context(), Dir: scope.dir, DeclRange: b.DefRange, Cache: cacheFolder(l.o.Env), Idle: l.o.Idle,
 	})
 	if found.Close != nil {
 		l.inv.close = append(l.inv.close, found.Close)

@@ -40,7 +40,12 @@ type sharedDiag struct {
 	hosts []string
 }
 
-func (v *verdict) add(diags ...*hcl.Diagnostic) { v.diags = append(v.diags, diags...) }
+func (v *verdict) add(diags ...*hcl.Diagnostic) {
+	for _, d := range diags {
+		advise(d)
+	}
+	v.diags = append(v.diags, diags...)
+}
 
 // addFor adds what is wrong with one host.
 func (v *verdict) addFor(host string, diags ...*hcl.Diagnostic) {

@@ -153,7 +153,7 @@ func (e *evaluation) agree(s slot, a, b cty.Value) bool {
 
 func conflict(s slot, a, b *cell) *hcl.Diagnostic {
 	way := "Take one of the two out."
-	if a.from != b.from && strings.HasPrefix(a.from, "group ") {
+	if a.from != b.from && strings.Contains(a.from, "group \"") {
 		way = "Neither of the two groups is above the other, so give one a higher priority, make one a child of the other, or set the value for the host."
 	}
 	return problem(b.at, "Conflicting values", "The %s gives %s another value than the %s does, at %s. %s", b.from, s, a.from, place(a.at), way)

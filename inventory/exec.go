@@ -21,6 +21,7 @@ import (
 //	  command = ["${path.inventory}/bin/slurm-inventory", "--list"]
 //	  env     = { SLURM_CONF = "/etc/slurm/slurm.conf" } # besides that of cvsplay
 //	  timeout = "1m"
+//	  cache   = "10m" # what it printed counts for so long; 0 where it is left out
 //	}
 //
 // The program runs in the folder of the inventory file; a relative path to it is relative to that, a plain name is looked up in
@@ -38,7 +39,7 @@ const (
 )
 
 var execSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{
-	{Name: "command", Required: true}, {Name: "env"}, {Name: "timeout"},
+	{Name: "command", Required: true}, {Name: "env"}, {Name: "timeout"}, {Name: "cache"},
 }}
 
 // Open runs the program.
@@ -46,7 +47,7 @@ func (x Exec) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnosti
 	args := newArguments(block.Body, block.Eval, execSchema)
 	command := args.texts("command")
 	env := args.textMap("env")
-	limit := args.duration("timeout", execTimeout)
+	limit, cache := args.duration("timeout", execTimeout), args.duration("cache", 0)
 	if !args.diags.HasErrors() && (len(command) == 0 || command[0] == "") {
 		args.fail("command", "The command is empty. Give the program and its arguments as a list.")
 	}
@@ -54,11 +55,10 @@ func (x Exec) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnosti
 		return Found{}, args.diags
 	}
 	at := args.content.Attributes["command"].Expr.Range()
-	out, err := run(ctx, program{command: command, dir: block.Dir, env: env, limit: limit})
-	if err != nil {
-		return Found{}, hcl.Diagnostics{problem(at, "Source failed", "The program %s %s.%s", command[0], err, said(err))}
+	list, err := listed(ctx, program{command: command, dir: block.Dir, env: env, limit: limit, cache: cacheFor(block, cache)}, readAnsible)
+	if failed, ok := errors.AsType[*programError](err); ok {
+		return Found{}, hcl.Diagnostics{problem(at, "Source failed", "The program %s %s.%s", command[0], failed, said(err))}
 	}
-	list, err := readAnsible(out)
 	if err != nil {
 		return Found{}, hcl.Diagnostics{problem(at, "Not an inventory", "The program %s printed no inventory as of ansible-inventory --list: %s.", command[0], err)}
 	}
@@ -72,12 +72,13 @@ func (x Exec) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnosti
 	return found, diags
 }
 
-// A program is what an exec source runs.
+// A program is what a source runs.
 type program struct {
 	command []string
 	dir     string
 	env     map[string]string
 	limit   time.Duration
+	cache   programCache
 }
 
 // A programError is why a program gave nothing. Its text goes on the sentence "The program X".

@@ -9,7 +9,7 @@ import (
 type Origin struct {
 	Name  string    // ssh.user, vars.gpus, env.PATH, address
 	Value cty.Value // marked where it is sensitive, or a password
-	From  string    // who declared it: defaults, group "gpu", host "n1", source "lab" "gpu"
+	From  string    // who declared it: defaults, group "gpu", host "n1", source "lab" "gpu", and with a group of the source behind a comma
 	Range hcl.Range // where
 	Over  []Loser   // those it was preferred to, nearest first
 }
@@ -39,7 +39,7 @@ func (inv *Inventory) Explain(h *Host) []Origin {
 		}
 		c := e.choices[s]
 		o := Origin{Name: s.String(), Value: v, From: c.first[0].from, Range: c.first[0].at}
-		for _, l := range c.lost {
+		for _, l := range c.losers() {
 			o.Over = append(o.Over, Loser{From: l.from, Range: l.at})
 		}
 		origins = append(origins, o)

@@ -44,7 +44,7 @@ func (d *declarations) linkMembers(g *groupDecl, v *verdict) {
 	for _, m := range g.members {
 		h, ok := d.hosts[m.name]
 		if !ok {
-			v.add(problem(m.at, "Unknown host", "Nothing declares the host %q, which members of the group %q names. "+
+			v.addFor(m.name, problem(m.at, "Unknown host", "Nothing declares the host %q, which members of the group %q names. "+
 				"Members are hosts that something else declares; to declare one here, write it into hosts.%s", m.name, g.name, d.nearHosts(m.name)))
 			continue
 		}

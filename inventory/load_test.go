@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"cvsplay/engine/eval"
+	"cvsplay/engine/nodeset"
 	"cvsplay/inventory"
 )
 
@@ -22,14 +23,17 @@ var update = flag.Bool("update", false, "write what the hosts of the archives in
 
 // TestCases loads the inventory of every archive in testdata: its files whose names begin with inv, in order. A comment
 // "# ERROR: text" or "# WARNING: text" stands on the line that a diagnostic has to point at, and the text is part of it; in the
-// archive's own comment it is "# ERROR FILE:LINE: text", or without a place. The file "hosts" is what the hosts are, one line a value.
+// archive's own comment it is "# ERROR FILE:LINE: text", or without a place. The file "hosts" is what the hosts are, one line a value; "env" what
+// SplitEnv makes of their environments; "limits" has patterns with their hosts behind " = ", or with part of an error behind " ! ". The archives in
+// testdata/language begin with a sentence of the language each.
 func TestCases(t *testing.T) {
 	archives, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(archives) == 0 {
-		t.Fatal("no archives", err)
+	ofLanguage, err2 := filepath.Glob("testdata/language/*.txtar")
+	if err != nil || err2 != nil || len(archives) == 0 || len(ofLanguage) == 0 {
+		t.Fatal("no archives", err, err2)
 	}
-	for _, path := range archives {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+	for _, path := range slices.Concat(archives, ofLanguage) {
+		t.Run(strings.TrimSuffix(strings.TrimPrefix(path, "testdata/"), ".txtar"), func(t *testing.T) {
 			archive, err := txtar.ParseFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -47,11 +51,11 @@ func TestCases(t *testing.T) {
 func runCase(t *testing.T, archive *txtar.Archive) bool {
 	dir := t.TempDir()
 	var paths []string
-	var hosts *txtar.File
+	views := map[string]*txtar.File{}
 	wanted := expectations("", archive.Comment)
 	for i, f := range archive.Files {
-		if f.Name == "hosts" {
-			hosts = &archive.Files[i]
+		if describers[f.Name] != nil {
+			views[f.Name] = &archive.Files[i]
 			continue
 		}
 		write(t, filepath.Join(dir, f.Name), f.Data)
@@ -64,9 +68,9 @@ func runCase(t *testing.T, archive *txtar.Archive) bool {
 	}
 	inv, _, diags := inventory.Load(t.Context(), paths, inventory.Options{Dir: dir, Env: testEnv, Idle: true})
 	compareDiagnostics(t, dir, wanted, diags)
-	if hosts == nil {
+	if len(views) == 0 {
 		if !diags.HasErrors() {
-			t.Error("no error, and the archive has no hosts to compare")
+			t.Error("no error, and the archive has nothing to compare")
 		}
 		return false
 	}
@@ -74,13 +78,64 @@ func runCase(t *testing.T, archive *txtar.Archive) bool {
 		t.Fatal("no inventory")
 	}
 	defer inv.Close()
-	got, want := describe(inv)+"\n", string(hosts.Data)
-	if got != want && *update {
-		hosts.Data = []byte(got)
-	} else if got != want {
-		t.Errorf("hosts are\n%s\nwant\n%s", got, want)
+	changed := false
+	for name, view := range views {
+		got, want := describers[name](inv, dir, string(view.Data))+"\n", string(view.Data)
+		if got != want && *update {
+			view.Data, changed = []byte(got), true
+		} else if got != want {
+			t.Errorf("%s are\n%s\nwant\n%s", name, got, want)
+		}
 	}
-	return got != want
+	return changed
+}
+
+// describers write what the files of these names hold, of an inventory that was read in a folder.
+var describers = map[string]func(inv *inventory.Inventory, dir, want string) string{
+	"hosts":  func(inv *inventory.Inventory, _, _ string) string { return describe(inv) },
+	"env":    func(inv *inventory.Inventory, _, _ string) string { return describeEnv(inv) },
+	"limits": describeLimits,
+}
+
+// describeEnv tells what becomes of each variable on its host.
+func describeEnv(inv *inventory.Inventory) string {
+	var out []string
+	for _, h := range inv.Hosts {
+		for _, name := range slices.Sorted(maps.Keys(h.Env)) {
+			before, literal, after := inventory.SplitEnv(name, h.Env[name])
+			line := h.Name + " " + name
+			if before {
+				line += " own then"
+			}
+			line += fmt.Sprintf(" literal %q", literal)
+			if after {
+				line += " then own"
+			}
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// describeLimits holds every pattern of the text against the inventory. An error that has the text behind " ! " stays as it stands there.
+func describeLimits(inv *inventory.Inventory, dir, text string) string {
+	read := func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, path)) }
+	var out []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		pattern, _, _ := strings.Cut(line, " = ")
+		pattern, said, _ := strings.Cut(pattern, " ! ")
+		names, err := inv.Match(pattern, inventory.MatchOptions{ReadFile: read})
+		switch {
+		case err == nil:
+			out = append(out, pattern+" = "+nodeset.Fold(names))
+		case said != "" && strings.Contains(err.Error(), said):
+			out = append(out, line)
+		default:
+			out = append(out, pattern+" ! "+err.Error())
+		}
+	}
+	return strings.Join(out, "\n")
 }
 
 func testEnv(name string) (string, bool) {
@@ -88,7 +143,7 @@ func testEnv(name string) (string, bool) {
 	return v, ok
 }
 
-func write(t *testing.T, path string, data []byte) {
+func write(t testing.TB, path string, data []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 // MatchOptions say where a pattern may look besides the inventory.
 type MatchOptions struct {
 	ReadFile func(path string) ([]byte, error) // for @FILE; os.ReadFile by default
-	Failed   func() ([]string, error)          // for @failed; nil: not supported yet
+	Failed   func() ([]string, error)          // for @failed; nil: there is no playbook whose last run could be meant
 }
 
 // A MatchError tells why a pattern names no hosts.
@@ -358,7 +358,7 @@ func (m *matcher) inFile(name string, number int, err error) error {
 
 func (m *matcher) fromFailed(chosen []bool) error {
 	if m.o.Failed == nil {
-		return m.fail("@failed", "not supported yet")
+		return m.fail("@failed", "it stands for hosts of a playbook's last run, so it is for run and check alone; for a file of that name write @./failed")
 	}
 	names, err := m.o.Failed()
 	if err != nil {

@@ -152,8 +152,8 @@ func TestMatch(t *testing.T) {
 			t.Errorf("Match(%q) = %q, %v; want %q", tc.pattern, got, err, tc.want)
 		}
 	}
-	if _, err := inv.Match("@failed", inventory.MatchOptions{}); err == nil || !strings.Contains(err.Error(), "not supported yet") {
-		t.Errorf("@failed without a journal: %v", err)
+	if _, err := inv.Match("@failed", inventory.MatchOptions{}); err == nil || !strings.Contains(err.Error(), "for run and check alone") {
+		t.Errorf("@failed without a playbook: %v", err)
 	}
 }
 

@@ -7,11 +7,22 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// A choice is what counts of all that was declared for one slot of one host. All cells of first must have the same value; the
-// others lost against them, best first.
+// A choice is what counts of all that was declared for one slot of one host. All cells of first must have the same value; those of lost, best
+// first, lost against them, and those of rest against all of these.
 type choice struct {
 	first []*cell
 	lost  []*cell
+	rest  []candidate
+}
+
+// losers are all that lost: each would count if those before it were not there.
+func (c choice) losers() []*cell {
+	out := slices.Clone(c.lost)
+	for len(c.rest) > 0 {
+		c = pick(c.rest)
+		out = append(append(out, c.first...), c.lost...)
+	}
+	return out
 }
 
 // A plan is what counts for hosts of the same groups, before what was said of them by name.
@@ -131,14 +142,11 @@ func pick(all []candidate) choice {
 	}
 	var out choice
 	for _, c := range best {
-		out.first = append(out.first, c.first...)
+		out.first, out.lost = append(out.first, c.first...), append(out.lost, c.lost...)
 	}
-	for _, c := range slices.Backward(all) {
-		if !slices.ContainsFunc(best, func(b candidate) bool { return b.group == c.group }) {
-			out.lost = append(out.lost, c.first...)
-		}
-		out.lost = append(out.lost, c.lost...)
-	}
+	out.rest = slices.DeleteFunc(slices.Clone(all), func(c candidate) bool {
+		return slices.ContainsFunc(best, func(b candidate) bool { return b.group == c.group })
+	})
 	return out
 }
 
@@ -192,7 +200,7 @@ func override(base map[slot]choice, own []*layer) map[slot]choice {
 	out := maps.Clone(base)
 	for s, cells := range (tier{layers: own}).cells() {
 		below := base[s]
-		out[s] = choice{first: cells.first, lost: slices.Concat(cells.lost, below.first, below.lost)}
+		out[s] = choice{first: cells.first, lost: slices.Concat(cells.lost, below.first, below.lost), rest: below.rest}
 	}
 	return out
 }

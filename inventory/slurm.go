@@ -24,6 +24,7 @@ import (
 //	  command    = ["ssh", "login1", "scontrol", "show", "nodes", "--oneliner"] # where scontrol is elsewhere
 //	  env        = { SLURM_CONF = "/etc/slurm/slurm.conf" }
 //	  timeout    = "1m"
+//	  cache      = "10m" # what it printed counts for so long; 0 where it is left out
 //	}
 //
 // Each partition is the group partition_NAME, and each state state_NAME: a node IDLE+DRAIN is in state_idle and state_drain, one that
@@ -31,7 +32,7 @@ import (
 type Slurm struct{}
 
 var slurmSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{
-	{Name: "command"}, {Name: "env"}, {Name: "timeout"}, {Name: "partitions"}, {Name: "states"}, {Name: "groups"},
+	{Name: "command"}, {Name: "env"}, {Name: "timeout"}, {Name: "cache"}, {Name: "partitions"}, {Name: "states"}, {Name: "groups"},
 }}
 
 // slurmCommand shows every node on a line of its own.
@@ -40,7 +41,8 @@ var slurmCommand = []string{"scontrol", "show", "nodes", "--oneliner"}
 // Open asks scontrol.
 func (Slurm) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnostics) {
 	args := newArguments(block.Body, block.Eval, slurmSchema)
-	command, env, limit := args.texts("command"), args.textMap("env"), args.duration("timeout", execTimeout)
+	command, env := args.texts("command"), args.textMap("env")
+	limit, cache := args.duration("timeout", execTimeout), args.duration("cache", 0)
 	partitions, states, groups := args.texts("partitions"), args.texts("states"), args.texts("groups")
 	if _, ok := args.content.Attributes["command"]; !ok {
 		command = slurmCommand
@@ -54,19 +56,20 @@ func (Slurm) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnostic
 	if attr, ok := args.content.Attributes["command"]; ok {
 		at = attr.Expr.Range()
 	}
-	out, err := run(ctx, program{command: command, dir: block.Dir, env: env, limit: limit})
+	nodes, err := listed(ctx, program{command: command, dir: block.Dir, env: env, limit: limit, cache: cacheFor(block, cache)}, readSlurm)
 	if err != nil {
-		hint := ""
-		if errors.Is(err, exec.ErrNotFound) {
-			hint = ` Where Slurm's programs are on another machine, give the command: ["ssh", "HOST", "scontrol", "show", "nodes", "--oneliner"].`
-		}
-		return Found{}, hcl.Diagnostics{problem(at, "Source failed", "The program %s %s.%s%s", command[0], err, hint, said(err))}
-	}
-	nodes := readSlurm(string(out))
-	if len(nodes) == 0 {
-		return Found{}, hcl.Diagnostics{problem(at, "Not an inventory", "The program %s printed no node as of scontrol show nodes: there is no line with NodeName=.", command[0])}
+		return Found{}, hcl.Diagnostics{slurmFailed(at, command[0], err)}
 	}
 	checkPartitions(args, nodes, partitions)
+	found := slurmFound(nodes, partitions, states, groups)
+	if len(found.Hosts) == 0 && !args.diags.HasErrors() {
+		args.diags = append(args.diags, problem(block.DeclRange, "No nodes", "Slurm has %d nodes, and none of them is in these partitions and states.", len(nodes)))
+	}
+	return found, args.diags
+}
+
+// slurmFound makes hosts of the nodes that are in some of the partitions and states; nil: of all.
+func slurmFound(nodes []slurmNode, partitions, states, groups []string) Found {
 	found := Found{GroupOrder: slices.Clone(groups)}
 	var parted, stated []string
 	for _, n := range nodes {
@@ -86,10 +89,21 @@ func (Slurm) Open(ctx context.Context, block SourceBlock) (Found, hcl.Diagnostic
 		found.Hosts = append(found.Hosts, h)
 	}
 	found.GroupOrder = slices.Concat(found.GroupOrder, parted, stated)
-	if len(found.Hosts) == 0 && !args.diags.HasErrors() {
-		args.diags = append(args.diags, problem(block.DeclRange, "No nodes", "Slurm has %d nodes, and none of them is in these partitions and states.", len(nodes)))
+	return found
+}
+
+// errNoNodes is that a program printed something else than nodes.
+var errNoNodes = errors.New("there is no line with NodeName=")
+
+func slurmFailed(at hcl.Range, program string, err error) *hcl.Diagnostic {
+	if errors.Is(err, errNoNodes) {
+		return problem(at, "Not an inventory", "The program %s printed no node as of scontrol show nodes: %s.", program, err)
 	}
-	return found, args.diags
+	hint := ""
+	if errors.Is(err, exec.ErrNotFound) {
+		hint = ` Where Slurm's programs are on another machine, give the command: ["ssh", "HOST", "scontrol", "show", "nodes", "--oneliner"].`
+	}
+	return problem(at, "Source failed", "The program %s %s.%s%s", program, err, hint, said(err))
 }
 
 // checkPartitions tells which partitions no node is in.
@@ -121,8 +135,9 @@ var (
 )
 
 // readSlurm reads what scontrol show nodes prints, on one line for each node or on several.
-func readSlurm(text string) []slurmNode {
+func readSlurm(printed []byte) ([]slurmNode, error) {
 	var out []slurmNode
+	text := string(printed)
 	starts := slurmRecord.FindAllStringIndex(text, -1)
 	for i, start := range starts {
 		end := len(text)
@@ -139,7 +154,10 @@ func readSlurm(text string) []slurmNode {
 		n.readStates()
 		out = append(out, n)
 	}
-	return out
+	if len(out) == 0 {
+		return nil, errNoNodes
+	}
+	return out, nil
 }
 
 func slurmList(text string) []string {

@@ -23,6 +23,7 @@ type SourceBlock struct {
 	Eval       *hcl.EvalContext // path, env, functions
 	Dir        string           // folder of the file
 	DeclRange  hcl.Range
+	Cache      string // folder for what programs printed; "": nothing is kept
 	// Idle tells that the hosts will not be contacted: their names, groups and vars are wanted, and nothing has to be started.
 	Idle bool
 }

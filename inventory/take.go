@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -85,10 +86,10 @@ func (t *taking) groups() {
 		for _, c := range t.found.Children[name] {
 			g.children = append(g.children, named{c, t.at})
 		}
-		t.layer(&g.layers, t.found.GroupVars[name], t.found.GroupSettings[name])
+		t.layer(&g.layers, t.ofGroup(name), t.found.GroupVars[name], t.found.GroupSettings[name])
 	}
 	below := &groupDecl{name: "all", index: len(t.l.decl.groupOrder), at: t.at, ansible: true, below: true}
-	t.layer(&below.layers, t.found.AllVars, t.found.AllSettings)
+	t.layer(&below.layers, t.ofGroup("all"), t.found.AllVars, t.found.AllSettings)
 	if len(below.layers) > 0 {
 		t.l.decl.groupOrder = append(t.l.decl.groupOrder, below)
 		t.below = below
@@ -99,7 +100,7 @@ func (t *taking) host(f *FoundHost) {
 	n := named{f.Name, t.at}
 	if d := checkHostName(n); d != nil {
 		d.Detail = "The " + t.from + ": " + d.Detail
-		t.l.verdict.add(d)
+		t.l.verdict.addFor(f.Name, d)
 		return
 	}
 	h := t.l.decl.host(f.Name)
@@ -107,7 +108,7 @@ func (t *taking) host(f *FoundHost) {
 		h.found = f
 	}
 	h.local = h.local || t.found.Simulated
-	t.layer(&h.layers, f.Vars, f.Host)
+	t.layer(&h.layers, t.from, f.Vars, f.Host)
 	for _, g := range f.Groups {
 		t.join(h, g)
 	}
@@ -138,12 +139,15 @@ func (t *taking) join(h *hostDecl, group string) {
 	}
 }
 
+// ofGroup is who declared what a group of the source has.
+func (t *taking) ofGroup(name string) string { return fmt.Sprintf("%s, group %q", t.from, name) }
+
 // layer adds what a source says of one host or group.
-func (t *taking) layer(to *[]*layer, vars cty.Value, set Host) {
+func (t *taking) layer(to *[]*layer, from string, vars cty.Value, set Host) {
 	lay := newLayer()
 	lay.found = true
 	if vars != cty.NilVal {
-		cells, diag := given(t.from, t.at, vars).apart(varsSection, vars)
+		cells, diag := given(from, t.at, vars).apart(varsSection, vars)
 		if diag != nil {
 			t.l.verdict.add(diag)
 		}
@@ -154,7 +158,7 @@ func (t *taking) layer(to *[]*layer, vars cty.Value, set Host) {
 			if s.secret {
 				v = v.Mark(sensitive)
 			}
-			lay.cells[s.slot] = given(t.from, t.at, v)
+			lay.cells[s.slot] = given(from, t.at, v)
 		}
 	}
 	if len(lay.cells) > 0 {

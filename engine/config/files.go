@@ -3,6 +3,8 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -35,6 +37,12 @@ func (f *Files) Merge(others *Files) {
 		f.Add(name, file)
 	}
 }
+
+// Names are the names of all files, sorted.
+func (f *Files) Names() []string { return slices.Sorted(maps.Keys(f.byName)) }
+
+// File is the file with a name; nil where it was not read.
+func (f *Files) File(name string) *hcl.File { return f.byName[name] }
 
 // Source is the text of a file; nil where it was not read.
 func (f *Files) Source(name string) []byte {

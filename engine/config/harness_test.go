@@ -81,7 +81,7 @@ func mustParse(t *testing.T, name, src string) *Playbook {
 		t.Fatal(diags)
 	}
 	p := &Playbook{}
-	if diags := p.decode(file.Body); diags.HasErrors() {
+	if diags := p.decode(file.Body, loader{files: &Files{}}); diags.HasErrors() {
 		t.Fatal(diags)
 	}
 	return p

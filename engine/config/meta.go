@@ -12,6 +12,7 @@ type Meta struct {
 	ForEach      hcl.Expression
 	RunOnce      hcl.Expression
 	Hosts        hcl.Expression
+	On           hcl.Expression
 	Inside       hcl.Expression
 	Become       hcl.Expression
 	Env          hcl.Expression
@@ -22,22 +23,26 @@ type Meta struct {
 	Tags         hcl.Expression
 	Barrier      hcl.Expression
 	DependsOn    hcl.Expression
+	Notify       hcl.Expression
 	Description  hcl.Expression
 	Retry        *Retry
+
+	Preconditions  []*Check
+	Postconditions []*Check
 }
 
 var metaSchema = &hcl.BodySchema{
 	Attributes: []hcl.AttributeSchema{
-		{Name: "when"}, {Name: "for_each"}, {Name: "run_once"}, {Name: "hosts"}, {Name: "inside"}, {Name: "become"}, {Name: "env"},
+		{Name: "when"}, {Name: "for_each"}, {Name: "run_once"}, {Name: "hosts"}, {Name: "on"}, {Name: "inside"}, {Name: "become"}, {Name: "env"},
 		{Name: "timeout"}, {Name: "changed_when"}, {Name: "fail_when"}, {Name: "ignore_errors"}, {Name: "tags"}, {Name: "barrier"},
-		{Name: "depends_on"}, {Name: "description"},
+		{Name: "depends_on"}, {Name: "notify"}, {Name: "description"},
 	},
-	Blocks: []hcl.BlockHeaderSchema{{Type: "retry"}},
+	Blocks: []hcl.BlockHeaderSchema{{Type: "retry"}, {Type: "precondition"}, {Type: "postcondition"}},
 }
 
 // MetaNames are the names of all meta-arguments and meta-blocks that a step takes, sorted.
 func MetaNames() []string {
-	var names []string
+	names := []string{"dynamic"} // it stays in the body, whose blocks it makes
 	for _, attr := range metaSchema.Attributes {
 		names = append(names, attr.Name)
 	}
@@ -55,6 +60,7 @@ func decodeMeta(content *hcl.BodyContent) (Meta, hcl.Diagnostics) {
 		ForEach:      expression(attrs, "for_each"),
 		RunOnce:      expression(attrs, "run_once"),
 		Hosts:        expression(attrs, "hosts"),
+		On:           expression(attrs, "on"),
 		Inside:       expression(attrs, "inside"),
 		Become:       expression(attrs, "become"),
 		Env:          expression(attrs, "env"),
@@ -65,18 +71,31 @@ func decodeMeta(content *hcl.BodyContent) (Meta, hcl.Diagnostics) {
 		Tags:         expression(attrs, "tags"),
 		Barrier:      expression(attrs, "barrier"),
 		DependsOn:    expression(attrs, "depends_on"),
+		Notify:       expression(attrs, "notify"),
 		Description:  expression(attrs, "description"),
 	}
 	var diags hcl.Diagnostics
 	for _, block := range content.Blocks {
-		retry, more := decodeRetry(block)
-		diags = append(diags, more...)
-		if meta.Retry != nil {
-			diags = diags.Append(errorAt(block.DefRange, "Duplicate retry block",
-				"A step has one retry block; this one's is at %s.", place(meta.Retry.DeclRange)))
-			continue
-		}
-		meta.Retry = retry
+		diags = append(diags, meta.decodeBlock(block)...)
 	}
 	return meta, diags
+}
+
+func (m *Meta) decodeBlock(block *hcl.Block) hcl.Diagnostics {
+	switch block.Type {
+	case "precondition":
+		c, diags := decodeCondition(block)
+		m.Preconditions = append(m.Preconditions, c)
+		return diags
+	case "postcondition":
+		c, diags := decodeCondition(block)
+		m.Postconditions = append(m.Postconditions, c)
+		return diags
+	}
+	retry, diags := decodeRetry(block)
+	if m.Retry != nil {
+		return diags.Append(errorAt(block.DefRange, "Duplicate retry block", "A step has one retry block; this one's is at %s.", place(m.Retry.DeclRange)))
+	}
+	m.Retry = retry
+	return diags
 }

@@ -32,6 +32,16 @@ func (n names) add(name string, at hcl.Range) hcl.Diagnostics {
 	return nil
 }
 
+// addIn is add for a name within what is included.
+func (n names) addIn(u *Unit, label string, at hcl.Range) hcl.Diagnostics {
+	full := u.fullName(label)
+	if first, taken := n.first[full]; taken || !hclsyntax.ValidIdentifier(label) {
+		return names{n.kind, map[string]hcl.Range{label: first}}.add(label, at)
+	}
+	n.first[full] = at
+	return nil
+}
+
 // inOrder puts blocks into the order of the text; the JSON parser groups them by type.
 func inOrder(blocks hcl.Blocks) hcl.Blocks {
 	sorted := slices.Clone(blocks)

@@ -186,7 +186,7 @@ func FuzzReadFile(f *testing.F) {
 }
 
 func splitAllAfter(p *Playbook, file *hcl.File) hcl.Diagnostics {
-	return append(p.decode(file.Body), splitAll(p)...)
+	return append(p.decode(file.Body, loader{files: &Files{}}), splitAll(p)...)
 }
 
 func FuzzFormat(f *testing.F) {

@@ -20,52 +20,60 @@ const (
 )
 
 var playbookNotices = map[string]notice{
-	"include": {notSupported, "Plays of other files cannot be included yet. Give the files to cvsplay one after the other, or copy the plays."},
-	"define":  {notSupported, "Modules written in HCL cannot be defined yet. Use exec_script, or repeat the steps."},
-	"module": {otherTool, "Terraform's module has two counterparts here: include puts the steps of a folder into a play, " +
-		"and define makes a module of steps. Neither is supported yet."},
+	"module": {otherTool, "Terraform's module has two counterparts here: include puts the steps of a folder into a play, or takes in a file with plays, " +
+		"and define makes a module of scripts."},
 	"resource":  {otherTool, "A playbook has steps instead of Terraform's resources: write step \"MODULE\" \"NAME\" { … } inside of a play."},
 	"data":      {otherTool, "A playbook has no data sources: a step leaves results that later steps read as step.NAME.ATTR, and host.vars holds what the inventory says."},
 	"provider":  {otherTool, "A playbook has no providers: how hosts are reached is said in the inventory."},
 	"terraform": {otherTool, "Write cvsplay { required_version = \"…\" } to say which version a playbook needs."},
 	"step":      {otherPlace, "A step stands inside of a play: play \"NAME\" { hosts = …, step … }."},
 	"check":     {otherPlace, "A check stands inside of a play, in the order of its steps."},
-	"handler":   {otherPlace, "A handler stands inside of a play. Handlers are not supported yet."},
-	"block":     {otherPlace, "A block stands inside of a play. Blocks are not supported yet."},
+	"handler":   {otherPlace, "A handler stands inside of a play, beside its steps."},
+	"block":     {otherPlace, "A block stands inside of a play, where its steps do."},
 	"host":      {otherPlace, "Hosts are declared in an inventory, which is a file of its own (-i FILE)."},
 	"group":     {otherPlace, "Groups are declared in an inventory, which is a file of its own (-i FILE)."},
 }
 
 var playNotices = map[string]notice{
-	"batch":    {notSupported, "A play goes over all its hosts at once; batches are not there yet. Use --limit to begin with some of them."},
-	"block":    {notSupported, "Blocks with rescue and always are not there yet. Give when, tags and become to each step."},
-	"handler":  {notSupported, "Handlers are not there yet. Write a step with when = step.NAME.changed."},
-	"include":  {notSupported, "Steps of other folders cannot be included yet."},
-	"define":   {otherPlace, "define stands at the top level of a playbook. It is not supported yet."},
+	"dynamic":  {otherPlace, "dynamic makes the blocks of a step's arguments. To repeat a step, give it for_each."},
+	"define":   {otherPlace, "define stands at the top level of a playbook."},
 	"variable": {otherPlace, "Variables are declared at the top level of a playbook."},
 	"output":   {otherPlace, "Outputs are declared at the top level of a playbook; there they read play.NAME.hosts."},
+	"rescue":   {otherPlace, "rescue stands in a block: block \"NAME\" { step …, rescue { … } }."},
+	"always":   {otherPlace, "always stands in a block: block \"NAME\" { step …, always { … } }."},
+	"serial":   {otherTool, "It is called batch here."},
 	"play":     {otherPlace, "A play cannot stand inside of another one."},
 	"resource": {otherTool, "A play has steps instead of Terraform's resources: write step \"MODULE\" \"NAME\" { … }."},
 	"module":   {otherTool, "A play has steps: write step \"MODULE\" \"NAME\" { … }."},
 }
 
+// unitNotices are for a folder whose steps are included.
+var unitNotices = map[string]notice{
+	"play":  {otherPlace, "A play includes steps, handlers and checks; a file with plays is included at the top level of the playbook."},
+	"hosts": {otherPlace, "The play that includes these steps says for which hosts they are."},
+}
+
+var blockNotices = map[string]notice{
+	"handler":  {otherPlace, "A handler stands in the play itself: it runs at the end of the play, wherever it was notified."},
+	"locals":   {otherPlace, "Locals stand in the play itself."},
+	"env":      {otherPlace, "env is for a play or a step."},
+	"for_each": {otherPlace, "A block is gone through once; give for_each to its steps."},
+}
+
 var stepNotices = map[string]notice{
-	"notify":        {notSupported, "There are no handlers yet. Write a later step with when = step.NAME.changed."},
-	"on":            {notSupported, "A step runs on the play's own hosts. Use hosts to narrow them, or run_once."},
-	"precondition":  {notSupported, "Write a check block before the step."},
-	"postcondition": {notSupported, "Write a check block after the step, or fail_when."},
-	"dynamic":       {notSupported, "Write the blocks out, or use for_each on the step."},
-	"block":         {otherPlace, "A block stands inside of a play. Blocks are not supported yet."},
-	"step":          {otherPlace, "A step cannot stand inside of another one."},
-	"check":         {otherPlace, "A check stands beside a step, not inside of it."},
-	"count":         {otherTool, "Use for_each, which takes a map, a set or a list of distinct strings."},
-	"lifecycle":     {otherTool, "Steps have no lifecycle; precondition and postcondition are not supported yet."},
-	"provider":      {otherTool, "Steps have no provider: how hosts are reached is said in the inventory."},
-	"register":      {otherTool, "A step's results need no register: later steps read step.NAME.ATTR."},
-	"delegate_to":   {otherTool, "Use hosts to narrow the step's hosts, or run_once."},
-	"failed_when":   {otherTool, "It is called fail_when here."},
-	"loop":          {otherTool, "It is called for_each here."},
-	"with_items":    {otherTool, "It is called for_each here."},
+	"block":       {otherPlace, "A block holds steps, and stands where they do."},
+	"rescue":      {otherPlace, "rescue stands in a block: block \"NAME\" { step …, rescue { … } }."},
+	"always":      {otherPlace, "always stands in a block: block \"NAME\" { step …, always { … } }."},
+	"step":        {otherPlace, "A step cannot stand inside of another one."},
+	"check":       {otherPlace, "A check stands beside a step, not inside of it."},
+	"count":       {otherTool, "Use for_each, which takes a map, a set or a list of distinct strings."},
+	"lifecycle":   {otherTool, "Steps have no lifecycle: write precondition and postcondition right into the step."},
+	"provider":    {otherTool, "Steps have no provider: how hosts are reached is said in the inventory."},
+	"register":    {otherTool, "A step's results need no register: later steps read step.NAME.ATTR."},
+	"delegate_to": {otherTool, "It is called on here."},
+	"failed_when": {otherTool, "It is called fail_when here."},
+	"loop":        {otherTool, "It is called for_each here."},
+	"with_items":  {otherTool, "It is called for_each here."},
 }
 
 // withoutNotices takes the blocks and attributes with a notice out of a body, and says it of each. A name for which own is true (which may

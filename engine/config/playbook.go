@@ -6,15 +6,11 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// A Playbook is one playbook file.
+// A Playbook is one playbook file, with what it includes.
 type Playbook struct {
-	Path      string // as given
-	Dir       string // the folder it is in: what file("…") is relative to
-	Required  *Attr  // cvsplay { required_version = … }; nil where absent
-	Variables []*Variable
-	Locals    []*Attr
-	Plays     []*Play
-	Outputs   []*Output
+	Unit
+	Plays    []*Play // those of included files too, where these are included
+	Includes []*Unit // files with plays, outer ones first
 }
 
 var playbookSchema = &hcl.BodySchema{
@@ -22,7 +18,9 @@ var playbookSchema = &hcl.BodySchema{
 		{Type: "cvsplay"},
 		{Type: "variable", LabelNames: []string{"name"}},
 		{Type: "locals"},
+		{Type: "define", LabelNames: []string{"name"}},
 		{Type: "play", LabelNames: []string{"name"}},
+		includeHeader,
 		{Type: "output", LabelNames: []string{"name"}},
 	},
 }
@@ -32,7 +30,7 @@ var settingsSchema = &hcl.BodySchema{
 }
 
 // Load reads one playbook. The playbook is never nil, and holds what could be read where there are errors; the files are those that
-// diagnostics point into. Names are unique in it: variables, locals, plays, outputs, and the steps and checks of a play.
+// diagnostics point into. Names are unique in it: variables, locals, modules, plays, outputs, and the steps and checks of a play.
 func Load(path string) (*Playbook, *Files, hcl.Diagnostics) {
 	file, diags := ReadFile(path)
 	return read(path, file, diags)
@@ -45,77 +43,62 @@ func Read(src []byte, path string) (*Playbook, *Files, hcl.Diagnostics) {
 }
 
 func read(path string, file *hcl.File, diags hcl.Diagnostics) (*Playbook, *Files, hcl.Diagnostics) {
-	playbook := &Playbook{Path: path, Dir: filepath.Dir(path)}
+	playbook := &Playbook{Unit: Unit{Path: path, Dir: filepath.Dir(path)}}
 	files := &Files{}
 	files.Add(path, file)
 	if diags.HasErrors() {
 		return playbook, files, diags
 	}
-	return playbook, files, append(diags, playbook.decode(file.Body)...)
+	return playbook, files, append(diags, playbook.decode(file.Body, loader{files: files, stack: []string{absolutePath(path)}})...)
 }
 
 // decode fills p from the body of its file.
-func (p *Playbook) decode(body hcl.Body) hcl.Diagnostics {
-	body, diags := withoutNotices(body, playbookNotices, nil)
+func (p *Playbook) decode(body hcl.Body, l loader) hcl.Diagnostics {
+	body, diags := withoutNotices(body, playbookWords, nil)
 	content, more := body.Content(playbookSchema)
 	diags = append(diags, more...)
 	for _, block := range inOrder(content.Blocks) {
-		diags = append(diags, p.decodeBlock(block)...)
+		known, more := p.decodeBlock(block)
+		if !known {
+			more = p.decodePlays(block, l, p.Dir, nil)
+		}
+		diags = append(diags, more...)
 	}
-	return append(diags, p.uniqueNames()...)
+	diags = append(diags, p.uniqueNames()...)
+	plays, includes := newNames("play"), newNames("include")
+	for _, u := range p.Includes {
+		diags = append(diags, includes.addIn(u.Parent, u.Name, u.NameRange)...)
+	}
+	for _, play := range p.Plays {
+		diags = append(diags, plays.addIn(play.Unit, play.Label, play.NameRange)...)
+	}
+	return diags
 }
 
-func (p *Playbook) decodeBlock(block *hcl.Block) hcl.Diagnostics {
-	switch block.Type {
-	case "cvsplay":
-		return p.decodeSettings(block)
-	case "variable":
-		v, diags := decodeVariable(block)
-		p.Variables = append(p.Variables, v)
-		return diags
-	case "locals":
-		attrs, diags := decodeLocals(block)
-		p.Locals = append(p.Locals, attrs...)
-		return diags
-	case "play":
-		play, diags := decodePlay(block)
-		p.Plays = append(p.Plays, play)
-		return diags
-	default: // output: the schema lets no other pass
-		out, diags := decodeOutput(block)
-		p.Outputs = append(p.Outputs, out)
-		return diags
-	}
-}
-
-func (p *Playbook) decodeSettings(block *hcl.Block) hcl.Diagnostics {
+func decodeSettings(block *hcl.Block, before *Attr) (*Attr, hcl.Diagnostics) {
 	content, diags := block.Body.Content(settingsSchema)
 	attr, ok := content.Attributes["required_version"]
 	if !ok {
-		return diags
+		return before, diags
 	}
-	if p.Required != nil {
-		return diags.Append(errorAt(attr.NameRange, "Duplicate required_version",
-			"The playbook has said which version it needs at %s.", place(p.Required.NameRange)))
+	if before != nil {
+		return before, diags.Append(errorAt(attr.NameRange, "Duplicate required_version",
+			"The file has said which version it needs at %s.", place(before.NameRange)))
 	}
-	p.Required = &Attr{Name: attr.Name, Expr: attr.Expr, NameRange: attr.NameRange}
-	return diags
+	return &Attr{Name: attr.Name, Expr: attr.Expr, NameRange: attr.NameRange}, diags
 }
 
-func (p *Playbook) uniqueNames() hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	variables, locals, plays, outputs := newNames("variable"), newNames("local value"), newNames("play"), newNames("output")
-	for _, v := range p.Variables {
-		diags = append(diags, variables.add(v.Name, v.NameRange)...)
-	}
-	for _, l := range p.Locals {
-		diags = append(diags, locals.add(l.Name, l.NameRange)...)
-	}
+// Requires are the versions that the playbook and the files it includes need.
+func (p *Playbook) Requires() []*Attr {
+	units := append([]*Unit{&p.Unit}, p.Includes...)
 	for _, play := range p.Plays {
-		diags = append(diags, plays.add(play.Name, play.NameRange)...)
+		units = append(units, play.Includes...)
 	}
-	for _, o := range p.Outputs {
-		diags = append(diags, outputs.add(o.Name, o.NameRange)...)
+	var out []*Attr
+	for _, u := range units {
+		if u.Required != nil {
+			out = append(out, u.Required)
+		}
 	}
-	return diags
+	return out
 }

@@ -52,8 +52,8 @@ func TestJSONErrors(t *testing.T) {
 	cases := []struct{ name, src, want string }{
 		{"syntax", `{"play": }`, "Missing JSON value"},
 		{"notice", `{"resource": {"a": {"b": {}}}}`, "Not part of a playbook: resource"},
-		{"play notice", `{"play": {"p": {"hosts": [], "batch": 3}}}`, "Not supported yet: batch"},
-		{"duplicate", `{"play": {"p": {"hosts": [], "step": {"file": {"a": {}}, "line": {"a": {}}}}}}`, "Duplicate step or check"},
+		{"play notice", `{"play": {"p": {"hosts": [], "serial": 3}}}`, "Not part of a playbook: serial"},
+		{"duplicate", `{"play": {"p": {"hosts": [], "step": {"file": {"a": {}}, "line": {"a": {}}}}}}`, "Duplicate step"},
 		{"bad name", `{"locals": {"a b": 1}}`, "Invalid name"},
 		{"template bomb", `{"locals": {"a": "` + strings.Repeat("${(", 300) + `"}}`, "Nested too deep"},
 		{"escaped template bomb", `{"locals": {"a": "${` + strings.Repeat(`\u0028`, 300) + `"}}`, "Nested too deep"},
@@ -64,7 +64,7 @@ func TestJSONErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			file, diags := Parse([]byte(c.src), "p.hcl.json")
 			if !diags.HasErrors() {
-				diags = (&Playbook{}).decode(file.Body)
+				diags = (&Playbook{}).decode(file.Body, loader{files: &Files{}})
 			}
 			if !diags.HasErrors() || !strings.Contains(diags[0].Summary, c.want) {
 				t.Errorf("got %v, want %s", diags, c.want)
@@ -105,8 +105,8 @@ func TestSplit(t *testing.T) {
 			if diags.HasErrors() {
 				t.Errorf("the module does not get env, image and notify, and nothing else: %v", diags)
 			}
-			if _, diags := step.Split(func(string) bool { return false }); !diags.HasErrors() {
-				t.Error("notify is not refused where the module does not own it")
+			if _, diags := step.Split(func(string) bool { return false }); diags.HasErrors() || step.Meta.Notify == nil {
+				t.Errorf("notify is no meta-argument where the module does not own it: %v", diags)
 			}
 		})
 	}

@@ -37,10 +37,22 @@ func Parse(src []byte, name string) (*hcl.File, hcl.Diagnostics) {
 		if file == nil {
 			file = &hcl.File{Bytes: src, Body: hcl.EmptyBody()}
 		}
-		return file, diags
+		return file, withinText(src, name, diags)
 	}
 	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
-	return file, shellHints(src, name, diags)
+	return file, plainer(src, name, shellHints(src, name, diags))
+}
+
+// withinText moves ranges that reach beyond the end of the text, as those of the JSON parser do where something is not closed, to its end.
+func withinText(src []byte, name string, diags hcl.Diagnostics) hcl.Diagnostics {
+	for _, d := range diags {
+		for _, r := range []*hcl.Range{d.Subject, d.Context} {
+			if r != nil && r.End.Byte > len(src) {
+				*r = rangeAt(src, name, r.Start.Byte, len(src))
+			}
+		}
+	}
+	return diags
 }
 
 // readSource reads a file, and at most one byte more than it may have.

@@ -35,6 +35,12 @@ var validationSchema = &hcl.BodySchema{
 
 func decodeVariable(block *hcl.Block) (*Variable, hcl.Diagnostics) {
 	content, diags := block.Body.Content(variableSchema)
+	v, more := variableOf(block, content)
+	return v, append(diags, more...)
+}
+
+func variableOf(block *hcl.Block, content *hcl.BodyContent) (*Variable, hcl.Diagnostics) {
+	var diags hcl.Diagnostics
 	v := &Variable{
 		Name:        block.Labels[0],
 		Type:        expression(content.Attributes, "type"),

@@ -8,7 +8,7 @@ import (
 
 // Decode evaluates a body by a schema. As with Value, diagnostics hold nothing sensitive.
 func (s Scope) Decode(body hcl.Body, spec hcldec.Spec) (cty.Value, hcl.Diagnostics) {
-	v, diags := hcldec.Decode(body, spec, &hcl.EvalContext{Variables: s.Values, Functions: s.Functions})
+	v, diags := hcldec.Decode(body, spec, s.context())
 	var out hcl.Diagnostics
 	for _, d := range diags {
 		if d.Expression == nil || d.EvalContext == nil {

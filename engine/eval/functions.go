@@ -19,6 +19,8 @@ type FuncDoc struct {
 	Name      string
 	Signature string // with names of the arguments: replace(text, find, replacement)
 	Doc       string // one line
+	Example   string // a call of it
+	Gives     string // the value of that call
 }
 
 // An entry is one function with its documentation. of makes it; most do not look at the context.
@@ -61,7 +63,8 @@ func Functions(base FuncContext) map[string]function.Function {
 func FunctionDocs() []FuncDoc {
 	var docs []FuncDoc
 	for _, e := range entries() {
-		docs = append(docs, FuncDoc{Name: e.name(), Signature: e.signature, Doc: e.doc})
+		x := samples[e.name()]
+		docs = append(docs, FuncDoc{Name: e.name(), Signature: e.signature, Doc: e.doc, Example: x.call, Gives: x.gives})
 	}
 	slices.SortFunc(docs, func(a, b FuncDoc) int { return strings.Compare(a.Name, b.Name) })
 	return docs

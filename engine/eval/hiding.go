@@ -2,6 +2,7 @@ package eval
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -39,8 +40,12 @@ func (h *hiding) expression(expr hcl.Expression, ctx *hcl.EvalContext) {
 
 func (h *hiding) value(v cty.Value) {
 	eachSecret(v, func(text string) {
-		if text != "" {
-			h.secrets = append(h.secrets, text)
+		if text == "" {
+			return
+		}
+		h.secrets = append(h.secrets, text)
+		if quoted := strconv.Quote(text); quoted[1:len(quoted)-1] != text { // as a message quotes it
+			h.secrets = append(h.secrets, quoted[1:len(quoted)-1])
 		}
 	})
 }

@@ -20,6 +20,8 @@ func misfit(err error, v cty.Value, want cty.Type) string {
 	have := v.Type()
 	text := fmt.Sprintf("%s is needed, and this is %s", article(typeName(want)), article(have.FriendlyName()))
 	switch {
+	case have == cty.String && want == cty.Bool:
+		return text + " that stands for none: a condition is written without quotes"
 	case have == cty.String && want.IsPrimitiveType():
 		return text + " that stands for none"
 	case !want.IsPrimitiveType() && !have.IsPrimitiveType():

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hcldec"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	hcljson "github.com/hashicorp/hcl/v2/json"
 	"github.com/zclconf/go-cty/cty"
@@ -22,12 +21,16 @@ type Reference struct {
 	Path       []string // the attribute names and keys that follow; AnyKey for those that are not static
 	Range      hcl.Range
 	Steps      []hcl.Range // the range of each element of Path
+	Said       string      // how it was written, where Root and Path are names that the planner gave
 	InTry      bool        // inside an argument of try or can: may be absent
 	InTemplate bool        // inside of ${ } or %{ } of a string or heredoc
 }
 
 // String is the reference as one would write it.
 func (r Reference) String() string {
+	if r.Said != "" {
+		return r.Said
+	}
 	var b strings.Builder
 	b.WriteString(r.Root)
 	for _, name := range r.Path {
@@ -64,6 +67,9 @@ func References(expr hcl.Expression) []Reference {
 	if expr == nil {
 		return nil
 	}
+	if own, ok := expr.(interface{ References() []Reference }); ok {
+		return own.References()
+	}
 	if node, ok := expr.(hclsyntax.Expression); ok {
 		w := &referenceWalker{taken: map[*hclsyntax.ScopeTraversalExpr]bool{}}
 		_ = hclsyntax.Walk(node, w)
@@ -75,32 +81,6 @@ func References(expr hcl.Expression) []Reference {
 	var refs []Reference
 	for _, traversal := range expr.Variables() {
 		refs = append(refs, newReference(traversal))
-	}
-	return refs
-}
-
-// BodyReferences are the references of all expressions in a body that a schema knows, blocks included. What the schema does not know is
-// for decoding to say.
-func BodyReferences(body hcl.Body, spec hcldec.Spec) []Reference {
-	content, _, _ := body.PartialContent(hcldec.ImpliedSchema(spec))
-	if content == nil {
-		return nil
-	}
-	var refs []Reference
-	for _, attr := range sortedAttributes(content.Attributes) {
-		refs = append(refs, References(attr.Expr)...)
-	}
-	inner := hcldec.ChildBlockTypes(spec)
-	for _, block := range content.Blocks {
-		child := inner[block.Type]
-		if schema := hcldec.ImpliedSchema(child); len(schema.Attributes)+len(schema.Blocks) > 0 {
-			refs = append(refs, BodyReferences(block.Body, child)...)
-			continue
-		}
-		attrs, _ := block.Body.JustAttributes() // a block of names that are not known before
-		for _, attr := range sortedAttributes(attrs) {
-			refs = append(refs, References(attr.Expr)...)
-		}
 	}
 	return refs
 }

@@ -25,10 +25,14 @@ func (s Scope) With(name string, v cty.Value) Scope {
 	return Scope{Functions: s.Functions, Values: values}
 }
 
+func (s Scope) context() *hcl.EvalContext {
+	return &hcl.EvalContext{Variables: s.Values, Functions: s.Functions}
+}
+
 // Value evaluates an expression. With errors the value is cty.DynamicVal. Diagnostics hold no sensitive value and neither expression
 // nor evaluation context, so they can be printed as they are.
 func (s Scope) Value(expr hcl.Expression) (cty.Value, hcl.Diagnostics) {
-	ctx := &hcl.EvalContext{Variables: s.Values, Functions: s.Functions}
+	ctx := s.context()
 	v, diags := expr.Value(ctx)
 	if len(diags) > 0 {
 		diags = s.presentable(diags, expr, ctx)

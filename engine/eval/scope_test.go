@@ -172,6 +172,7 @@ func TestErrorsHideSecrets(t *testing.T) {
 		`parseint("x${var.secret}y", 10)`,
 		`parseint(upper(var.secret), 10)`,
 		`parseint(sensitive("literal-canary"), 10)`,
+		`parseint(sensitive("quoted\"-\\canary"), 10)`,
 		`file(var.secret)`,
 		`file("${var.secret}/x")`,
 		`jsondecode(var.secret)`,

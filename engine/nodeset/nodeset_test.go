@@ -160,6 +160,72 @@ func TestExpandIsTheInverseOfFold(t *testing.T) {
 	})
 }
 
+// A range as a person writes it: with padding, a step, several of them in a bracket and in a name, and numbers that come again.
+func drawRange(t *rapid.T) (text string, values []string) {
+	width := rapid.SampledFrom([]int{0, 0, 2, 4}).Draw(t, "width")
+	var parts []string
+	for range rapid.IntRange(1, 3).Draw(t, "ranges") {
+		first, count := rapid.IntRange(0, 120).Draw(t, "first"), rapid.IntRange(1, 12).Draw(t, "count")
+		step := rapid.SampledFrom([]int{1, 1, 2, 7}).Draw(t, "step")
+		last := first + (count-1)*step
+		for i := first; i <= last; i += step {
+			values = append(values, fmt.Sprintf("%0*d", width, i))
+		}
+		switch {
+		case count == 1:
+			parts = append(parts, fmt.Sprintf("%0*d", width, first))
+		case step == 1:
+			parts = append(parts, fmt.Sprintf("%0*d-%0*d", width, first, width, last))
+		default: // the last number need not be one of them
+			parts = append(parts, fmt.Sprintf("%0*d-%0*d/%d", width, first, width, last+rapid.IntRange(0, step-1).Draw(t, "beyond"), step))
+		}
+	}
+	return "[" + strings.Join(parts, ",") + "]", values
+}
+
+func TestExpandDoesAllThatIsWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var terms, want []string
+		for range rapid.IntRange(1, 3).Draw(t, "terms") {
+			names, pattern := []string{"n"}, "n"
+			for range rapid.IntRange(0, 2).Draw(t, "brackets") {
+				text, values := drawRange(t)
+				between := rapid.SampledFrom([]string{"", "-x", ".a"}).Draw(t, "between")
+				pattern += text + between
+				var longer []string
+				for _, name := range names {
+					for _, v := range values {
+						longer = append(longer, name+v+between)
+					}
+				}
+				names = longer
+			}
+			terms, want = append(terms, pattern), append(want, names...)
+		}
+		pattern := strings.Join(terms, ",")
+		got, err := nodeset.Expand(pattern)
+		if want = distinct(want); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%s stands for %q, %v; want %q", pattern, got, err, want)
+		}
+		again, err := nodeset.Expand(nodeset.Fold(got))
+		slices.Sort(again)
+		slices.Sort(want)
+		if err != nil || !slices.Equal(again, want) {
+			t.Fatalf("%s folds to %s, which is %q, %v", pattern, nodeset.Fold(got), again, err)
+		}
+	})
+}
+
+// distinct leaves out what came before.
+func distinct(names []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(names, func(name string) bool {
+		was := seen[name]
+		seen[name] = true
+		return was
+	})
+}
+
 func TestCompareIsATotalOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := clusterNames(t)

@@ -3,13 +3,13 @@ cvsplay {
 }
 
 cvsplay {
-  required_version = ">= 2" # ERROR: The playbook has said which version it needs at testdata/errors/blocks.hcl:2,3
+  required_version = ">= 2" # ERROR: The file has said which version it needs at testdata/errors/blocks.hcl:2,3
 }
 
 resource "null_resource" "x" { # ERROR: write step "MODULE" "NAME"
 }
 
-module "x" { # ERROR: define makes a module of steps
+module "x" { # ERROR: define makes a module of scripts
 }
 
 data "x" "y" { # ERROR: Not part of a playbook: data
@@ -21,10 +21,10 @@ provider "x" { # ERROR: how hosts are reached is said in the inventory
 terraform { # ERROR: Write cvsplay { required_version
 }
 
-include "x" { # ERROR: Not supported yet: include
+include "x" { # ERROR: Missing source
 }
 
-define "x" { # ERROR: Not supported yet: define
+define "x" { # ERROR: A defined module needs probe
 }
 
 step "file" "lost" { # ERROR: A step stands inside of a play
@@ -42,16 +42,43 @@ play { # ERROR: Missing name for play
 
 play "p" {
   hosts = ["a"]
-  batch = 10 # ERROR: Not supported yet: batch
+  serial = 10 # ERROR: It is called batch here
   max_failure = 1 # ERROR: Did you mean "max_failures"?
 
-  block "x" { # ERROR: Not supported yet: block
+  block "x" { # ERROR: A block holds at least one step
+    env = {} # ERROR: env is for a play or a step
   }
 
-  handler "file" "x" { # ERROR: Not supported yet: handler
+  block "x" { # ERROR: Duplicate block
+    always {
+    }
+
+    check "first" { # ERROR: Move this above "always"
+      condition     = true
+      error_message = "no"
+    }
+
+    rescue { # ERROR: Move this above "always"
+      hosts = [] # ERROR: Unsupported argument
+    }
+
+    always { # ERROR: Duplicate always block
+    }
   }
 
-  include "x" { # ERROR: Not supported yet: include
+  rescue { # ERROR: rescue stands in a block
+  }
+
+  handler "flush_handlers" "h" { # ERROR: Handlers run no handlers
+  }
+
+  handler "file" "y" { # ERROR: Duplicate step
+  }
+
+  include "x" { # ERROR: Missing source
+  }
+
+  dynamic "step" { # ERROR: To repeat a step, give it for_each.
   }
 
   variable "x" { # ERROR: at the top level
@@ -63,15 +90,9 @@ play "p" {
   step "check" "x" { # ERROR: Write check "x" { … } as a block of its own
   }
 
-  step "flush_handlers" "z" { # ERROR: nothing to flush
-  }
-
   check "y" { # ERROR: The argument "error_message" is required
     condition = true
   }
-}
-
-play "q" { # ERROR: The argument "hosts" is required
 }
 
 output "o" { # ERROR: The argument "value" is required

@@ -30,7 +30,7 @@ play "p" {
   step "file" "one" {
   }
 
-  check "one" { # ERROR: Duplicate step or check
+  check "one" { # ERROR: Duplicate step
     condition     = true
     error_message = "no"
   }

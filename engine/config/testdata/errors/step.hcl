@@ -4,18 +4,19 @@ play "p" {
   step "file" "x" {
     path   = "/x"
     when   = true
-    notify = [handler.x] # ERROR: Not supported yet: notify
-    on     = "controller" # ERROR: Not supported yet: on
     count  = 3            # ERROR: Use for_each
     loop   = []           # ERROR: It is called for_each here
 
-    precondition { # ERROR: Write a check block before the step
+    precondition { # ERROR: The argument "error_message" is required
+      condition = true
+      message   = "" # ERROR: Unsupported argument
     }
 
-    postcondition { # ERROR: Write a check block after the step
+    postcondition { # ERROR: The argument "condition" is required
+      error_message = ""
     }
 
-    dynamic "x" { # ERROR: Not supported yet: dynamic
+    lifecycle { # ERROR: write precondition and postcondition right into the step
     }
 
     retry {

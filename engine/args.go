@@ -235,9 +235,12 @@ func (f Form) flaw(text string) string {
 		}
 	case AsRE2:
 		if _, err := regexp.Compile(text); err != nil {
-			return fmt.Sprintf("%q is no regular expression that RE2 knows: %v", text, err)
+			return regexFlaw(text, err)
 		}
 	case AsAbsPath:
+		if strings.HasPrefix(text, "~") {
+			return fmt.Sprintf("%q: no shell reads this path, so ~ stands for nothing; write the whole path of the folder on the host", text)
+		}
 		if !path.IsAbs(text) {
 			return fmt.Sprintf("%q: a path on the host has to be absolute", text)
 		}
@@ -249,6 +252,14 @@ func (f Form) flaw(text string) string {
 		}
 	}
 	return ""
+}
+
+func regexFlaw(text string, err error) string {
+	why := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+	if strings.Contains(why, "Perl syntax") || strings.Contains(why, `invalid escape sequence: `+"`\\") {
+		why += "; it has neither look-ahead and look-behind nor back-references"
+	}
+	return fmt.Sprintf("%q is no regular expression of RE2: %s", text, why)
 }
 
 // argDiagnostics points the flaws of a step at its text.

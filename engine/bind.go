@@ -26,7 +26,7 @@ type argued struct {
 	given map[string]cty.Value // defaults included; what results repeat
 }
 
-// A bound is one step instance's arguments and setting on one host.
+// A bound is one step instance's arguments and setting on one host. Nobody changes it: hosts on which it is the same share it.
 type bound struct {
 	argued
 	set     setting
@@ -35,7 +35,7 @@ type bound struct {
 	before  []string // the steps referred to that were not reached when this was evaluated
 }
 
-func (b bound) known() bool { return b.args != nil }
+func (b *bound) known() bool { return b.args != nil }
 
 // An instanceOf is one for_each item of a step, or the step itself with an empty key.
 type instanceOf struct {
@@ -46,7 +46,7 @@ type instanceOf struct {
 // instances evaluates for_each. Unknown: ok is false, and depends says on what.
 func (m *member) instances(s *Step) (list []instanceOf, depends []string, err error) {
 	if !s.forEach.given() {
-		return []instanceOf{{}}, nil, nil
+		return s.itself[:], nil, nil
 	}
 	v, err := m.value(s.forEach, cty.NilVal, cty.NilVal)
 	if err != nil {
@@ -103,7 +103,7 @@ func itemsOf(v cty.Value) (list []instanceOf, known bool, err error) {
 // An expected is an instance of a later step whose arguments are known already.
 type expected struct {
 	key   string
-	bound bound
+	bound *bound
 }
 
 // expect binds a later step as far as that is possible now; ok is false where its arguments, its place or its instances are
@@ -116,12 +116,10 @@ func (m *member) expect(s *Step) ([]expected, bool) {
 	if err != nil || depends != nil {
 		return nil, false
 	}
-	var out []expected
+	out := make([]expected, 0, len(list))
 	for _, in := range list {
-		if s.when.given() && m.node.stale(ownFacts(s.when.refs)) == 0 {
-			if v, err := m.value(s.when, in.each, cty.NilVal); err == nil && isFalse(v) {
-				continue
-			}
+		if m.skips(s, in) {
+			continue
 		}
 		b, err := m.bind(s, in)
 		if err != nil || !b.known() {
@@ -132,53 +130,83 @@ func (m *member) expect(s *Step) ([]expected, bool) {
 	return out, true
 }
 
-func isFalse(v cty.Value) bool {
-	v, _ = v.Unmark()
-	return v.IsKnown() && !v.IsNull() && v.Type() == cty.Bool && v.False()
-}
-
-// bind evaluates an instance's arguments and setting. What was known already when only the arguments of an earlier step were is evaluated again once
-// that step was reached: it may have been skipped, or have failed.
-func (m *member) bind(s *Step, in instanceOf) (bound, error) {
-	key := instanceKey{s, in.key}
-	if b, ok := m.bounds[key]; ok && !m.reachedAny(b.before) && (s.needs == 0 || b.epoch == m.node.epoch) {
-		return *b, nil
+// skips tells whether it is known already that a later step does not run.
+func (m *member) skips(s *Step, in instanceOf) bool {
+	whens := []Expr{s.when}
+	for r := range s.outer {
+		whens = append(whens, r.block.when)
 	}
-	b, err := m.evaluate(s, in)
-	if err == nil && b.known() {
-		b.before, b.epoch = m.unreachedSteps(s), m.node.epoch
-		m.bounds[key] = &b
-	}
-	return b, err
-}
-
-func (m *member) reachedAny(steps []string) bool {
-	for _, name := range steps {
-		if m.records[name] != nil {
+	for _, when := range whens {
+		if !when.given() || m.node.stale(ownFacts(when.refs)) != 0 {
+			continue
+		}
+		if is, err := m.truth(when, in.each); err == nil && is == no {
 			return true
 		}
 	}
 	return false
 }
 
+// truth is what a condition says.
+func (m *member) truth(e Expr, each cty.Value) (truth, error) {
+	v, err := m.value(e, each, cty.NilVal)
+	if err != nil {
+		return unknowable, err
+	}
+	return truthOf(v)
+}
+
+// bind evaluates an instance's arguments and setting. What was known already when only the arguments of an earlier step were is evaluated again once
+// that step was reached: it may have been skipped, or have failed.
+func (m *member) bind(s *Step, in instanceOf) (*bound, error) {
+	key := instanceKey{s, in.key}
+	if b, ok := m.bounds[key]; ok && !m.reachedAny(b.before) && (s.needs == 0 || b.epoch == m.node.age()) {
+		return b, nil
+	}
+	b, err := m.evaluate(s, in)
+	if err == nil && b.known() {
+		m.bounds[key] = b
+	}
+	return b, err
+}
+
+func (m *member) reachedAny(steps []string) bool {
+	for _, name := range steps {
+		if m.left(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// left tells whether a step has left something, or was passed over.
+func (m *member) left(name string) bool {
+	if m.records[name] != nil {
+		return true
+	}
+	s := m.play.plan.step(name)
+	return s != nil && s.index < m.at
+}
+
 // unreachedSteps are the steps that a step refers to and that have left nothing yet.
 func (m *member) unreachedSteps(s *Step) []string {
 	var out []string
 	for _, name := range s.reads {
-		if m.records[name] == nil {
+		if !m.left(name) {
 			out = append(out, name)
 		}
 	}
 	return out
 }
 
-func (m *member) evaluate(s *Step, in instanceOf) (bound, error) {
-	var b bound
-	var err error
-	if b.argued, err = m.arguments(s, in); err != nil {
+// evaluate binds an instance: once for all hosts where all of it is the same on each.
+func (m *member) evaluate(s *Step, in instanceOf) (*bound, error) {
+	b, err := m.arguments(s, in)
+	if err != nil || s.settled && b.args != nil && len(m.node.host.Env) == 0 {
 		return b, err
 	}
-	if err := m.setting(s, in, &b); err != nil {
+	b = &bound{argued: b.argued, before: m.unreachedSteps(s), epoch: m.node.age()}
+	if err := m.setting(s, in, b); err != nil {
 		return b, err
 	}
 	if b.args == nil {
@@ -191,25 +219,27 @@ func (m *member) evaluate(s *Step, in instanceOf) (bound, error) {
 	return b, nil
 }
 
-// arguments evaluates an instance's arguments: once for all hosts where they are the same on each.
-func (m *member) arguments(s *Step, in instanceOf) (argued, error) {
+// arguments evaluates an instance's arguments: once for all hosts where they are the same on each. There is no setting yet.
+func (m *member) arguments(s *Step, in instanceOf) (*bound, error) {
 	if !s.alike {
-		return m.argue(s, in)
+		a, err := m.argue(s, in)
+		return &bound{argued: a}, err
 	}
 	p, key := m.play, instanceKey{s, in.key}
 	p.alikeMu.Lock()
 	defer p.alikeMu.Unlock()
-	if a, ok := p.alike[key]; ok {
-		return a, nil
+	if b, ok := p.alike[key]; ok {
+		return b, nil
 	}
 	a, err := m.argue(s, in)
+	b := &bound{argued: a}
 	if err == nil && a.args != nil {
 		if p.alike == nil {
-			p.alike = map[instanceKey]argued{}
+			p.alike = map[instanceKey]*bound{}
 		}
-		p.alike[key] = a
+		p.alike[key] = b
 	}
-	return a, err
+	return b, err
 }
 
 func (m *member) argue(s *Step, in instanceOf) (a argued, err error) {
@@ -218,11 +248,12 @@ func (m *member) argue(s *Step, in instanceOf) (a argued, err error) {
 	}
 	scope, err := m.scope(s.argRefs, in.each, cty.NilVal)
 	if err != nil {
-		return a, err
+		return a, m.lacks(s.argRefs, err)
 	}
-	obj, diags := scope.Decode(s.body, s.spec)
+	scope = s.sees(scope)
+	obj, diags := scope.Decode(s.expanded(scope), s.spec)
 	if diags.HasErrors() {
-		return a, m.play.lackingFacts(s.argRefs, diagError{diags})
+		return a, m.lacks(s.argRefs, diagError{diags})
 	}
 	a.given = withDefaults(s.mod.Args, obj.AsValueMap())
 	m.play.run.guard.Collect(obj)
@@ -391,7 +422,7 @@ func (m *member) noContainer(s *Step) error {
 func placeNamed(text string) (*place, error) {
 	name, ok := strings.CutPrefix(text, "container:")
 	if !ok || name == "" {
-		return nil, fmt.Errorf("inside: %q is neither a container step such as step.box nor \"container:NAME\"", text)
+		return nil, fmt.Errorf("inside: %q is neither a container step such as step.box nor \"container:NAME\"; for a container of that name write \"container:%s\"", text, name)
 	}
 	return &place{name: name, runtime: "auto"}, nil
 }
@@ -559,14 +590,13 @@ func (m *member) unknownRefs(refs []eval.Reference) []string {
 type diagError struct{ diags hcl.Diagnostics }
 
 func (e diagError) Error() string {
-	for _, d := range e.diags {
-		if d.Severity == hcl.DiagError {
-			where := ""
-			if d.Subject != nil {
-				where = fmt.Sprintf("%s:%d: ", d.Subject.Filename, d.Subject.Start.Line)
-			}
-			return where + sentence(d.Summary+": "+d.Detail)
-		}
+	d := e.first()
+	if d == nil {
+		return "invalid expression"
 	}
-	return "invalid expression"
+	where := ""
+	if d.Subject != nil {
+		where = fmt.Sprintf("%s:%d: ", d.Subject.Filename, d.Subject.Start.Line)
+	}
+	return where + sentence(d.Summary+": "+d.Detail)
 }

@@ -225,7 +225,7 @@ func (m *member) hearAhead(asked *askedAhead) {
 	}
 	asked.batch.read(exits)
 	for i, key := range asked.keys {
-		m.hear(key, asked.inquiries[i], asked.batch.answers[i], m.node.epoch)
+		m.hear(key, asked.inquiries[i], asked.batch.answers[i], m.node.age())
 	}
 }
 
@@ -245,7 +245,7 @@ func (p *playRun) abandon(n *node) {
 		case e.State == remote.Lost:
 			n.adrift = append(n.adrift, l)
 		case ran(e):
-			p.run.emit(event.Event{Kind: event.Warning, Play: p.plan.Name, Step: l.step.Name, Host: n.host.Name,
+			p.emit(event.Event{Kind: event.Warning, Step: l.step.Name, Host: n.host.Name,
 				Message: fmt.Sprintf("%q was carried out ahead of its step, which then did not decide on it: this is a bug", l.what)})
 			p.run.vain.Store(true)
 		}
@@ -273,8 +273,8 @@ func (p *playRun) tellAdrift(m *member) {
 		}
 	}
 	m.node.adrift = nil
-	if len(names) > 0 && m.out {
-		p.run.emit(event.Event{Kind: event.Warning, Play: p.plan.Name, Host: m.node.host.Name,
+	if len(names) > 0 && (m.out || m.fall != nil) {
+		p.emit(event.Event{Kind: event.Warning, Host: m.node.host.Name,
 			Message: "when the connection was lost, the host had been sent what these steps would do next, and may have begun it: " + strings.Join(names, ", ")})
 	}
 }
@@ -316,7 +316,7 @@ const (
 // chain foretells what the host will do from here on, for as long as that can be told, and gives it as a chain; nil where that is no
 // more than the turn's own action.
 func (p *playRun) chain(t *turn) *chain {
-	if p.run.opts.NoFuse || t.step.shared || p.following(t) || t.node().brokenChains >= chainTries {
+	if p.run.opts.NoFuse || t.step.shared || t.member.origin != nil || p.following(t) || t.node().brokenChains >= chainTries {
 		return nil
 	}
 	c := &chaining{foreteller: newForeteller(p, t.member)}
@@ -363,7 +363,7 @@ func (c *chaining) act(t *turn, act Act, first bool) bool {
 // fits tells whether nothing but the host has to be heard between this turn and the next.
 func (c *chaining) fits(t *turn, act Act, first bool) bool {
 	s := t.step
-	if s.failWhen.given() || s.changedWhen.given() || s.retry.attempts > 1 || s.leftOut {
+	if s.failWhen.given() || s.changedWhen.given() || s.postconditions != nil || s.retry.attempts > 1 || s.leftOut {
 		return false
 	}
 	if own := (inquiry{set: t.bound.set, questions: t.bound.asks}); len(own.questions) > 0 && (!travels(own) || !c.sameAccount(own)) {
@@ -440,7 +440,7 @@ func (c *chaining) close() {
 	if c.last == nil || len(c.links) == 0 {
 		return
 	}
-	keys, inquiries := c.play.ahead(c.last, travels)
+	keys, inquiries := c.play.ahead(c.last, travels, nil, nil)
 	for i, in := range inquiries {
 		if c.sameAccount(in) {
 			c.asked.keys, c.asked.inquiries = append(c.asked.keys, keys[i]), append(c.asked.inquiries, in)

@@ -16,7 +16,7 @@ func (d *drawing) collidingStep(i int) string {
 	key := d.pick("key", "k1", "k2", "k3", "k4")
 	flag := func(label string) bool { return rapid.IntRange(0, 4).Draw(d.t, label) > 0 }
 	module, body := "value", ""
-	switch d.pick("kind", "value", "value", "value", "value", "each", "run", "run", "reads", "check", "depends") {
+	switch d.pick("kind", "value", "value", "value", "value", "each", "run", "run", "reads", "check", "depends", "defined") {
 	case "value":
 		body = fmt.Sprintf("  key = %q\n  value = %s\n  then = %v\n  again = %v\n", key, d.value(), flag("then"), flag("again"))
 		switch d.pick("breaks", "", "", "", "", "", "", "fail", "noop", "else", "judged", "ignored", "retry") {
@@ -33,6 +33,9 @@ func (d *drawing) collidingStep(i int) string {
 		case "retry":
 			body += "  by = \"fail 3 no\"\n  retry {\n    attempts = 2\n    delay = \"1ms\"\n  }\n"
 		}
+	case "defined":
+		module = "defined"
+		body = fmt.Sprintf("  key = %q\n  value = %s\n", key, d.value())
 	case "each":
 		body = fmt.Sprintf("  for_each = [\"k1\", \"k3\"]\n  key = each.key\n  value = %s\n  again = %v\n", d.value(), flag("again"))
 	case "run":
@@ -58,15 +61,28 @@ func (d *drawing) collidingStep(i int) string {
 	if !strings.Contains(body, "depends_on") {
 		body += d.when()
 	}
-	if module == "value" && !strings.Contains(body, "for_each") {
+	body += d.condition()
+	if (module == "value" || module == "defined") && !strings.Contains(body, "for_each") {
 		d.steps = append(d.steps, name)
 	}
 	return fmt.Sprintf("step %q %q {\n%s}\n", module, name, body)
 }
 
+// condition is a precondition or a postcondition that may not hold, or none.
+func (d *drawing) condition() string {
+	choices := []string{"", "", "", "", "  postcondition {\n    condition = !self.changed\n    error_message = \"changed\"\n  }\n"}
+	if len(d.steps) > 0 {
+		from := "step." + d.pick("requires", d.steps...)
+		for _, block := range []string{"precondition", "postcondition"} {
+			choices = append(choices, fmt.Sprintf("  %s {\n    condition = try(%s.value, \"v1\") == \"v1\"\n    error_message = \"%s is ${try(%[2]s.value, \"-\")}\"\n  }\n", block, from, from))
+		}
+	}
+	return d.pick("condition", choices...)
+}
+
 func (d *drawing) colliding() string {
 	var b strings.Builder
-	b.WriteString("play \"p\" {\nhosts = group.all\n")
+	b.WriteString(definedToy + "play \"p\" {\nhosts = group.all\n")
 	for i := range rapid.IntRange(2, 12).Draw(d.t, "steps") {
 		b.WriteString(d.collidingStep(i))
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -82,7 +83,7 @@ func factsAt(path []string, at int) factSet {
 func (n *node) stale(set factSet) factSet {
 	var out factSet
 	for i := range set.each {
-		if known, ok := n.facts[i]; !ok || known.epoch != n.epoch {
+		if known, ok := n.facts[i]; !ok || known.epoch != n.age() {
 			out |= 1 << i
 		}
 	}
@@ -125,7 +126,7 @@ func factInquiries(set factSet) (keys []instanceKey, inquiries []inquiry) {
 func (m *member) upcoming() factSet {
 	var set factSet
 	for _, s := range m.play.plan.Steps {
-		if s.facts != 0 && m.takesPart(s) && m.records[s.Name] == nil && (!s.leftOut || s.wanted) && (!s.runOnce || m.play.isFirst(m, s)) {
+		if s.facts != 0 && m.goes(s) && m.records[s.Name] == nil && (!s.leftOut || s.wanted) && (!s.runOnce || m.play.isFirst(m, s)) {
 			set |= s.facts
 		}
 	}
@@ -139,6 +140,9 @@ func (m *member) know(refs []eval.Reference, waits bool) error {
 	want := ownFacts(refs)
 	if want == 0 {
 		return nil
+	}
+	if m.origin != nil {
+		return m.origin.know(refs, waits)
 	}
 	if m.node.stale(want) != 0 {
 		answers := m.play.gather(m, m.node.stale(want|m.upcoming()), waits)
@@ -166,9 +170,12 @@ func (p *playRun) gather(m *member, set factSet, waits bool) map[int]Answer {
 	keys, inquiries := factInquiries(set)
 	if waits {
 		m.node.hold = p.halted
+		if s := m.node.at; s != nil {
+			m.node.hold = func(ctx context.Context) string { return p.haltedAt(ctx, s) }
+		}
 		defer func() { m.node.hold = nil }()
 	}
-	epoch, out := m.node.epoch, map[int]Answer{}
+	epoch, out := m.node.age(), map[int]Answer{}
 	back := p.trip(m.node, keys, nil)
 	answers := p.exchange(p.ctx, m.node, inquiries)
 	back()
@@ -186,7 +193,7 @@ func (p *playRun) gatherAll(s *Step) {
 	want := ownFacts(s.forEach.refs)
 	var wg sync.WaitGroup
 	for _, m := range p.members {
-		if !m.out && m.takesPart(s) && m.node.stale(want) != 0 {
+		if m.goes(s) && m.node.stale(want) != 0 {
 			wg.Go(func() { p.gather(m, m.node.stale(want|m.upcoming()), true) })
 		}
 	}
@@ -231,7 +238,7 @@ func (p *playRun) tellFacts(m *member, set factSet, answers map[int]Answer) {
 	name := m.node.host.Name
 	for i := range set.each {
 		switch known, ok := m.node.facts[i]; {
-		case !ok || known.epoch != m.node.epoch:
+		case !ok || known.epoch != m.node.age():
 			p.noFacts[factOf{name, i}] = errors.New(answers[i].Why)
 			set &^= 1 << i
 		case known.err != nil:

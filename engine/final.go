@@ -18,8 +18,9 @@ func (r *run) payFinals() {
 	ctx, cancel := context.WithTimeout(context.Background(), finalsLimit)
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, h := range r.inv.Hosts {
-		n := r.nodes[h.Name]
+	names := append(r.inv.Names(), controllerName)
+	for _, name := range names {
+		n := r.nodes[name]
 		if n == nil || len(n.finals) == 0 {
 			continue
 		}
@@ -43,7 +44,7 @@ func (r *run) pay(ctx context.Context, n *node, o owed) {
 	// No step follows: the index before the first of none.
 	t := newTurn(m, &Step{index: -1, Name: o.step, Module: o.final.Module, mod: mod}, "")
 	asks, err := asksOf(mod, o.final.Args)
-	t.bound = bound{argued: argued{args: o.final.Args, asks: asks}, set: o.set}
+	t.bound = &bound{argued: argued{args: o.final.Args, asks: asks}, set: o.set}
 	switch {
 	case mod.Name == "":
 		t.bug(fmt.Sprintf("owes a step of module %q, which there is not", o.final.Module))

@@ -30,6 +30,7 @@ type expectation struct {
 func newForeteller(p *playRun, m *member) *foreteller {
 	ghost := *m
 	ghost.records, ghost.bounds, ghost.heard = maps.Clone(m.records), maps.Clone(m.bounds), map[instanceKey]*heard{}
+	ghost.begun, ghost.owed, ghost.opened = maps.Clone(m.begun), maps.Clone(m.owed), slices.Clone(m.opened)
 	for name, r := range ghost.records {
 		own := *r
 		own.items = maps.Clone(r.items)
@@ -133,10 +134,10 @@ func (c *chaining) goOn(t *turn) {
 		return
 	}
 	for _, s := range c.play.plan.Steps[t.step.index+1:] {
-		if s.shared || s.Barrier || s.leftOut && s.wanted {
+		if s.shared || s.Barrier || s.leftOut && s.wanted || s.handler || s.on.given() {
 			return
 		}
-		if s.leftOut || !c.ghost.takesPart(s) {
+		if s.leftOut || !c.ghost.goes(s) {
 			continue
 		}
 		if !c.step(s) {
@@ -151,6 +152,9 @@ func (c *chaining) step(s *Step) bool {
 		return false // facts are asked again after a change
 	}
 	if s.isCheck() {
+		if t := newTurn(c.ghost, s, ""); c.play.barred(c.play.ctx, t) {
+			return c.skipped(t)
+		}
 		v, err := c.ghost.value(s.condition, cty.NilVal, cty.NilVal)
 		if err != nil {
 			return false

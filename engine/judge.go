@@ -18,7 +18,7 @@ func (t *turn) prejudge() {
 	}
 }
 
-// judge applies the rest of the playbook's own judgement: changed_when, then ignore_errors. until was looked at before, by satisfied.
+// judge applies the rest of the playbook's own judgement: changed_when, then the postconditions, then ignore_errors. until was looked at before, by satisfied.
 func (t *turn) judge() {
 	v, s := t.verdict, t.step
 	if v == nil {
@@ -33,6 +33,10 @@ func (t *turn) judge() {
 		case is == no:
 			v.status = event.OK
 		}
+	}
+	t.ensure()
+	if v.status == event.Failed && t.bound.known() && t.mask() {
+		t.inCheckMode()
 	}
 	t.ignore()
 }
@@ -151,11 +155,8 @@ func (t *turn) inCheckMode() {
 	if v == nil {
 		return
 	}
-	if v.status == event.Failed && !v.bug && len(t.node().would) > 0 {
-		last := t.node().would[len(t.node().would)-1]
-		v.status, v.reason, v.ignored, v.masked = event.WouldChange, "cannot be judged before step."+last, false, true
-		v.open = true
-		v.results = t.step.unknownResults(t.bound.given)
+	if v.status == event.Failed {
+		t.mask()
 	}
 	if v.status != event.WouldChange {
 		return
@@ -168,6 +169,19 @@ func (t *turn) inCheckMode() {
 	}
 	v.status, v.unrun, v.open = event.Skipped, true, true
 	t.changes = nil
+}
+
+// mask leaves the verdict of a step that did not end well in check mode to the run, where an earlier step would change something that may be the reason; false:
+// none would.
+func (t *turn) mask() bool {
+	v, would := t.verdict, t.member.host().would
+	if !t.member.play.run.opts.Check || v.bug || len(would) == 0 {
+		return false
+	}
+	v.status, v.reason, v.ignored = event.WouldChange, "cannot be judged before step."+would[len(would)-1], false
+	v.masked, v.open = true, true
+	v.results = t.step.unknownResults(t.bound.given)
+	return true
 }
 
 // changedNever tells whether changed_when is known to be false.

@@ -20,6 +20,33 @@ type drawing struct {
 	perHost bool // only steps that are decided host by host
 }
 
+// definedToy is a module of the play's own, which does what value does.
+const definedToy = `define "defined" {
+  arg "key" {
+    type = string
+  }
+  arg "value" {
+    type = string
+  }
+  probe {
+    script   = "get ${arg.key}"
+    ok_codes = [0, 1]
+  }
+  change "write it" {
+    when   = probe.stdout != arg.value
+    have   = probe.stdout
+    want   = arg.value
+    script = "set ${arg.key} ${arg.value}"
+  }
+  result "key" {
+    value = arg.key
+  }
+  result "value" {
+    value = probe.stdout
+  }
+}
+`
+
 func (d *drawing) key() string {
 	d.keys++
 	return fmt.Sprintf("k%d", d.keys)
@@ -51,7 +78,7 @@ func (d *drawing) when() string {
 
 func (d *drawing) step(i int) string {
 	name := fmt.Sprintf("s%d", i)
-	kinds := []string{"value", "value", "value", "run", "each", "depends"}
+	kinds := []string{"value", "value", "value", "run", "each", "depends", "defined"}
 	if !d.perHost {
 		kinds = append(kinds, "everywhere", "once", "around")
 	}
@@ -71,6 +98,9 @@ func (d *drawing) step(i int) string {
 		if len(d.steps) > 0 {
 			body += "  depends_on = [step." + d.pick("depends", d.steps...) + "]\n"
 		}
+	case "defined":
+		module = "defined"
+		body = fmt.Sprintf("  key = %q\n  value = %s\n", d.key(), d.value()) + d.when()
 	case "everywhere":
 		module = "everywhere"
 		body = fmt.Sprintf("  key = %q\n", d.key())
@@ -81,7 +111,7 @@ func (d *drawing) step(i int) string {
 	}
 	text := fmt.Sprintf("step %q %q {\n%s}\n", module, name, body)
 	// A step that runs only in the run that changes another leaves nothing the next time: what depends on it would not come to rest either.
-	if module == "value" && !strings.Contains(body, "for_each") && !strings.Contains(body, ".changed") {
+	if module != "run" && module != "everywhere" && !strings.Contains(body, "for_each") && !strings.Contains(body, ".changed") {
 		d.steps = append(d.steps, name)
 	}
 	return text
@@ -90,7 +120,7 @@ func (d *drawing) step(i int) string {
 // play makes up a play.
 func (d *drawing) play() string {
 	var b strings.Builder
-	b.WriteString("play \"p\" {\nhosts = group.all\n")
+	b.WriteString(definedToy + "play \"p\" {\nhosts = group.all\n")
 	for i := range rapid.IntRange(1, 8).Draw(d.t, "steps") {
 		b.WriteString(d.step(i))
 	}

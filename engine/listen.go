@@ -34,11 +34,11 @@ func (p *playRun) listen(t *turn, sh Shell) *listener {
 	}
 	if sh.Foreign {
 		l.line = func(s remote.Stream, line []byte) {
-			p.run.emit(event.Event{Kind: event.Out, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Host: t.node().host.Name, Stream: s.String(), Line: string(line)})
+			p.emit(event.Event{Kind: event.Out, Step: t.step.Name, Key: t.key, Host: t.member.host().host.Name, Stream: s.String(), Line: string(line)})
 		}
 	}
 	if sh.Artifact != "" && p.run.opts.Artifact != nil {
-		l.open = func() (io.WriteCloser, error) { return p.run.opts.Artifact(t.node().host.Name, sh.Artifact) }
+		l.open = func() (io.WriteCloser, error) { return p.run.opts.Artifact(t.member.host().host.Name, sh.Artifact) }
 		l.artifact, l.err = l.open()
 	}
 	return l

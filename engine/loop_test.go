@@ -116,9 +116,11 @@ func (c spyConn) Run(ctx context.Context, scripts []remote.Script) []remote.Exit
 	return c.Conn.Run(ctx, scripts)
 }
 
-// One host at a time: once the play is stopped, those that wait for their turn are not contacted.
+// One host at a time: once the play is stopped, those that wait for their turn are not contacted. Where all have had a turn by then nobody waits, which
+// now and then is so.
 func TestParallelHoldsBack(t *testing.T) {
-	s := newScenario(t, `play "p" {
+	for range 50 {
+		s := newScenario(t, `play "p" {
   hosts    = group.all
   on_error = "play"
   step "value" "a" {
@@ -128,18 +130,20 @@ func TestParallelHoldsBack(t *testing.T) {
   }
 }
 `, "")
-	s.once(t, runOptions{parallel: "1"})
-	counts := map[event.Status]int{}
-	for _, status := range s.statuses() {
-		counts[status]++
+		s.once(t, runOptions{parallel: "1"})
+		counts := map[event.Status]int{}
+		for _, status := range s.statuses() {
+			counts[status]++
+		}
+		trips := s.trips("n1") + s.trips("n2") + s.trips("n3")
+		if counts[event.Failed]+counts[event.Cancelled] != 3 || counts[event.Failed] < 1 || trips > 2*counts[event.Failed]+counts[event.Cancelled] {
+			t.Fatalf("got %v with %d round trips", counts, trips)
+		}
+		if counts[event.Cancelled] > 0 {
+			return
+		}
 	}
-	trips := s.trips("n1") + s.trips("n2") + s.trips("n3")
-	if counts[event.Failed]+counts[event.Cancelled] != 3 || counts[event.Failed] < 1 || trips > 2*counts[event.Failed]+counts[event.Cancelled] {
-		t.Errorf("got %v with %d round trips", counts, trips)
-	}
-	if counts[event.Cancelled] == 0 {
-		t.Errorf("no host was held back: %v", counts)
-	}
+	t.Error("no host was ever held back")
 }
 
 // A script that a person wrote as a question may take long: it is asked when its step is reached, once, and heard.

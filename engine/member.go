@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"sort"
-
 	"github.com/zclconf/go-cty/cty"
 
 	"cvsplay/engine/event"
@@ -10,8 +8,9 @@ import (
 
 // A member is one host's part in one play: what its steps left, what it has answered already.
 type member struct {
-	node *node
-	play *playRun
+	node   *node
+	play   *playRun
+	origin *member // set where its step runs on another host, which node is
 
 	records map[string]*record // by step name
 	heard   map[instanceKey]*heard
@@ -22,9 +21,9 @@ type member struct {
 	status  event.Status // worst so far
 	message string       // why it is out
 	out     bool         // failed: takes no part in what follows
-	reached int          // steps that it reached
-	told    bool         // host_done was told
-	leaves  bool         // an instance of the step under way has failed: the host leaves the play once the others have run
+	course
+	told   bool // host_done was told
+	leaves bool // an instance of the step under way has failed: the host leaves the play once the others have run
 }
 
 // A record is what one step left on one host.
@@ -32,14 +31,6 @@ type record struct {
 	forEach bool
 	self    *instance            // without for_each; with it: what became of the step before it had instances
 	items   map[string]*instance // of for_each, by key
-}
-
-// at is the instance of a key, "" for the step itself; nil: there is none.
-func (r *record) at(key string) *instance {
-	if key == "" {
-		return r.self
-	}
-	return r.items[key]
 }
 
 // every goes through all instances.
@@ -74,7 +65,7 @@ func newMember(n *node, p *playRun) *member {
 
 // takesPart tells whether a step is for this host.
 func (m *member) takesPart(s *Step) bool {
-	return s.hosts == nil || s.hosts[m.node.host.Name]
+	return s.hosts == nil || s.hosts[m.host().host.Name]
 }
 
 // recordOf is what a step left on this host; nil: nothing yet. One that is not for this host, or was left out, left that it did not run.
@@ -88,6 +79,8 @@ func (m *member) recordOf(s *Step) *record {
 		why = "it is not for this host"
 	case s.leftOut && !s.wanted:
 		why = "it was left out"
+	case s.index < m.at:
+		why = "it was passed over"
 	default:
 		return nil
 	}
@@ -154,10 +147,14 @@ func (in *instance) value() cty.Value {
 		"skipped": cty.BoolVal(in.status == event.Skipped),
 	}
 	if in.open {
+		attrs["status"] = cty.UnknownVal(cty.String)
 		attrs["failed"], attrs["skipped"] = cty.UnknownVal(cty.Bool), cty.UnknownVal(cty.Bool)
 		if !in.unrun { // that one would not change anything is known
 			attrs["changed"] = cty.UnknownVal(cty.Bool)
 		}
+	}
+	if failed && !in.open {
+		attrs["ok"] = cty.False
 	}
 	if in.results != nil {
 		attrs["ok"] = cty.BoolVal(in.status == event.OK || in.status == event.Changed)
@@ -258,9 +255,4 @@ func objectOrEmpty(attrs map[string]cty.Value) cty.Value {
 		return cty.EmptyObjectVal
 	}
 	return cty.ObjectVal(attrs)
-}
-
-// inInventoryOrder sorts members the way the inventory lists their hosts.
-func inInventoryOrder(ms []*member) {
-	sort.SliceStable(ms, func(i, k int) bool { return ms[i].node.host.Index < ms[k].node.host.Index })
 }

@@ -35,6 +35,7 @@ type Seen struct {
 	Gone    []string // hosts that the play names, and that fell out in an earlier play: they take no part, and may come back
 	Once    bool     // run_once: the decision of the first host that is reached is every host's
 	Diff    bool     // somebody will look at diffs: contents may be asked for
+	Brief   bool     // nobody reads what a Done that follows no action results in: it may be left out
 }
 
 // Reach tells whether a host's answers are there. The zero value is unknown, and unknown is not absent.
@@ -72,6 +73,8 @@ type Shell struct {
 	Args []string // $1 …; visible in the host's process list: no secrets
 	// Stdin is what it reads; secrets travel here.
 	Stdin []byte
+	// Env are variables of a Foreign text, which hide those of the step's env; they travel as Stdin does, so secrets may stand in them.
+	Env map[string]string
 	// OnHost runs it on the host itself even if the step's place is a container.
 	OnHost bool
 	// Foreign marks a text that a person wrote: it gets a process of its own, the step's env, its "#!" interpreter. As a question without a

@@ -32,9 +32,11 @@ type node struct {
 
 	brokenChains int // chains that did not come to their end
 
-	epoch  int // grows with every action begun: older answers are stale
-	finals []owed
-	lost   string // why the node takes no part any more; "": it does
+	epoch   int          // grows with every action begun: older answers are stale
+	touched atomic.Int64 // the same of actions of other hosts' steps that ran here
+	owner   *node        // where it is a connection for others' steps: the host itself
+	finals  []owed
+	lost    string // why the node takes no part any more; "": it does
 
 	facts map[int]knownFact // what it told, by family
 

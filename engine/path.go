@@ -19,8 +19,10 @@ import (
 //	C I BASE64 the content
 //	X I …      which arguments the sums that follow are for
 //
-// $hash holds the indices to hash, $read the indices and limits of contents wanted.
-const pathScript = `i=0; n=$#; have=
+// The first arguments are -L where links are followed, the indices to hash, and the indices and limits of contents wanted. So the text is the same whatever
+// is asked.
+const pathScript = `follow=$1; hash=$2; read=$3; shift 3
+i=0; n=$#; have=
 for p do
   i=$((i+1))
   if [ -L "$p" ] || [ -e "$p" ]; then have="$have $i"; set -- "$@" "$p"; continue; fi
@@ -55,39 +57,36 @@ echo "X$sums"
 sha256sum -- "$@" || exit 4
 `
 
-// pathFrame asks for several paths in one script. All have the same Follow. The answers come from pathAnswers.
+// pathFrame asks for several paths in one script. All have the same Follow. The answers come from readPaths.
 func (s setting) pathFrame(paths []Path) frame {
-	var hash, read []string
-	args := make([]string, len(paths))
+	var hash, read []byte
+	args := make([]string, 3, 3+len(paths))
+	keep := int64(defaultKeep)
 	for i, p := range paths {
-		args[i] = p.Path
+		args = append(args, p.Path)
 		if p.Hash {
-			hash = append(hash, strconv.Itoa(i+1))
+			hash = append(strconv.AppendInt(hash, int64(i+1), 10), ' ')
 		}
 		if p.Read > 0 {
-			read = append(read, fmt.Sprintf("%d:%d", i+1, p.Read))
+			read = append(strconv.AppendInt(append(read, ' '), int64(i+1), 10), ':')
+			read = strconv.AppendInt(read, p.Read, 10)
 		}
-	}
-	follow := ""
-	if paths[0].Follow {
-		follow = "-L"
-	}
-	text := fmt.Sprintf("follow=%s; hash=%s; read=%s\n", Quote(follow), Quote(strings.Join(hash, " ")), Quote(" "+strings.Join(read, " "))) + pathScript
-	keep := int64(defaultKeep)
-	for _, p := range paths {
 		keep += p.Read*4/3 + 4096
 	}
-	return s.shellFrame(Shell{Text: text, Args: args, Keep: keep}, questionLimit, func(remote.Stream, []byte) {})
+	if paths[0].Follow {
+		args[0] = "-L"
+	}
+	args[1], args[2] = string(hash), string(read)
+	return s.shellFrame(Shell{Text: pathScript, Args: args, Keep: keep}, questionLimit, func(remote.Stream, []byte) {})
 }
 
-// pathAnswers reads what pathScript printed, one answer for each path.
-func pathAnswers(paths []Path, a Answer) []Answer {
-	out := make([]Answer, len(paths))
-	for i := range out {
-		out[i] = Answer{State: a.State, Why: a.Why, Seconds: a.Seconds}
+// readPaths reads what pathScript printed into one answer for each path.
+func readPaths(paths []Path, a Answer, out []*Answer) {
+	for _, o := range out {
+		*o = Answer{State: a.State, Why: a.Why, Seconds: a.Seconds}
 	}
 	if a.State != Given {
-		return out
+		return
 	}
 	r := pathReader{lines: a.Stdout.String(), out: out}
 	if err := r.readAll(); err != nil || a.Code != 0 {
@@ -95,24 +94,23 @@ func pathAnswers(paths []Path, a Answer) []Answer {
 		if why == "" && err != nil {
 			why = err.Error()
 		}
-		for i := range out {
-			if out[i].Path.Kind == PathUnknown || a.Code != 0 {
-				out[i] = Answer{State: Problem, Why: "cannot look at " + paths[i].Path + ": " + why}
+		for i, o := range out {
+			if o.Path.Kind == PathUnknown || a.Code != 0 {
+				*o = Answer{State: Problem, Why: "cannot look at " + paths[i].Path + ": " + why}
 			}
 		}
 	}
-	for i := range out {
-		if out[i].State == Given && out[i].Path.Kind == PathUnknown {
-			out[i] = Answer{State: Problem, Why: "cannot look at " + paths[i].Path + ": permission denied"}
+	for i, o := range out {
+		if o.State == Given && o.Path.Kind == PathUnknown {
+			*o = Answer{State: Problem, Why: "cannot look at " + paths[i].Path + ": permission denied"}
 		}
 	}
-	return out
 }
 
 // A pathReader parses the records of pathScript.
 type pathReader struct {
 	lines string
-	out   []Answer
+	out   []*Answer
 	have  []int // indices that the next S lines are for
 	sums  []int // indices that the next sums are for
 }
@@ -180,8 +178,8 @@ func (r *pathReader) index(word string) (int, error) {
 }
 
 func (r *pathReader) indices(words string) ([]int, error) {
-	var list []int
-	for _, w := range strings.Fields(words) {
+	list := make([]int, 0, len(r.out))
+	for w := range strings.FieldsSeq(words) {
 		i, err := r.index(w)
 		if err != nil {
 			return nil, err
@@ -192,8 +190,13 @@ func (r *pathReader) indices(words string) ([]int, error) {
 }
 
 func (r *pathReader) stat(rest string) error {
-	f := strings.SplitN(rest, "|", 7)
-	if len(f) != 7 || len(r.have) == 0 {
+	var f [7]string
+	n := 0
+	for field := range strings.SplitSeq(rest, "|") {
+		f[min(n, len(f)-1)] = field
+		n++
+	}
+	if n != len(f) || len(r.have) == 0 {
 		return fmt.Errorf("unexpected answer %q", rest)
 	}
 	i := r.have[0]

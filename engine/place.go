@@ -3,6 +3,8 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +72,7 @@ func (s setting) shellFrame(sh Shell, limit time.Duration, output func(remote.St
 		script.Account = sh.User
 	}
 	if sh.Foreign {
-		script.Env = s.env
+		script.Env = s.envWith(sh.Env)
 	}
 	if s.place == nil || sh.OnHost {
 		if sh.OnHost && s.place != nil {
@@ -79,6 +81,18 @@ func (s setting) shellFrame(sh Shell, limit time.Duration, output func(remote.St
 		return watching(newWatcher(sh.Watch), script, func(script remote.Script) frame { return frame{script: script, read: answerOf} })
 	}
 	return watching(newWatcher(sh.Watch), script, s.place.enter)
+}
+
+// envWith are the step's variables and a text's own, which come last.
+func (s setting) envWith(own map[string]string) []remote.EnvVar {
+	if len(own) == 0 {
+		return s.env
+	}
+	out := slices.DeleteFunc(slices.Clone(s.env), func(v remote.EnvVar) bool { _, hidden := own[v.Name]; return hidden })
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		out = append(out, remote.EnvVar{Name: name, Value: own[name]})
+	}
+	return out
 }
 
 // watching is a script's frame with all that it prints seen by a watcher, if there is one.

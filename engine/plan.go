@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -23,6 +24,7 @@ type Plan struct {
 	Outputs  []*PlanOutput
 
 	mods      Modules
+	own       defined              // by the playbook
 	inv       *inventory.Inventory // nil: hosts and groups are not checked
 	vars      cty.Value
 	path      cty.Value
@@ -32,6 +34,10 @@ type Plan struct {
 	groups    cty.Value            // group; unknown without an inventory
 	check     bool
 	runID     string
+
+	functionsIn func(dir string) map[string]function.Function // nil: they are the same everywhere
+	root        *unit                                         // nil: nothing is included
+	units       []*unit                                       // files with plays
 }
 
 // PlanOptions are what a plan is made of, besides the playbook.
@@ -40,26 +46,35 @@ type PlanOptions struct {
 	Inventory *inventory.Inventory // nil: groups and hosts are not checked
 	Vars      map[string]cty.Value // of every variable the playbook declares
 	Functions map[string]function.Function
-	Check     bool
-	RunID     string
-	Dir       string // path.cwd
-	InvDir    string // path.inventory
-	Tags      []string
-	SkipTags  []string
-	StartAt   string
+	// FunctionsIn are those of a file in another folder; nil: the same.
+	FunctionsIn func(dir string) map[string]function.Function
+	Check       bool
+	RunID       string
+	Dir         string // path.cwd
+	InvDir      string // path.inventory
+	Tags        []string
+	SkipTags    []string
+	StartAt     string
 }
 
 // A Play is one play, bound.
 type Play struct {
 	Name        string
 	Description string
-	Steps       []*Step
+	Steps       []*Step // as they run: with the handlers, wherever these may run
+	Handlers    []*Step
 	Hosts       Expr
 
 	decl        *config.Play
 	locals      *eval.LocalSet // the play's own
 	maxFailures failures
+	batches     []batchSize // nil: all hosts at once
 	byName      map[string]*Step
+	base        *unit // the file it stands in; nil: names mean what they say
+	units       []*unit
+	static      map[string]cty.Value // those of its locals that are the same for every host
+	root        *block               // the play itself
+	blocks      []*block
 	read        bool // some expression reads what it left
 }
 
@@ -94,8 +109,48 @@ func (f failures) allowed(n int) int {
 
 // NewPlan binds a playbook. The diagnostics hold everything that is wrong, not only the first.
 func NewPlan(pb *config.Playbook, o PlanOptions) (*Plan, hcl.Diagnostics) {
+	p := newPlan(pb, o)
+	diags := p.bindLocals()
+	own, more := p.defineAll(pb)
+	p.own = own
+	diags = append(diags, more...)
+	for i, decl := range pb.Plays {
+		play, more := p.bindPlay(i, decl)
+		diags = append(diags, more...)
+		p.Plays = append(p.Plays, play)
+	}
+	diags = append(diags, p.bindOutputs()...)
+	p.bindReaders()
+	diags = append(diags, p.choose(o)...)
+	return p, p.withoutSecrets(once(diags))
+}
+
+// withoutSecrets hides what is sensitive in what diagnostics say. Those of an expression are clean already; others quote the value that does not fit.
+func (p *Plan) withoutSecrets(diags hcl.Diagnostics) hcl.Diagnostics {
+	if len(diags) == 0 {
+		return nil
+	}
+	var guard eval.Redactor
+	guard.Collect(p.vars)
+	guard.Collect(objectOrEmpty(p.static))
+	if p.inv != nil {
+		for _, h := range p.inv.Hosts {
+			guard.Collect(h.Vars)
+		}
+		for _, secret := range p.inv.Secrets() {
+			guard.Add(secret)
+		}
+	}
+	for _, d := range diags {
+		d.Detail = guard.Redact(d.Detail)
+	}
+	return diags
+}
+
+// newPlan is a plan with nothing bound.
+func newPlan(pb *config.Playbook, o PlanOptions) *Plan {
 	p := &Plan{
-		Playbook: pb, mods: o.Modules, inv: o.Inventory, functions: o.Functions, check: o.Check, runID: o.RunID,
+		Playbook: pb, mods: o.Modules, inv: o.Inventory, functions: o.Functions, functionsIn: o.FunctionsIn, check: o.Check, runID: o.RunID,
 		vars: objectOrEmpty(o.Vars),
 		path: cty.ObjectVal(map[string]cty.Value{
 			"playbook":  cty.StringVal(absolute(o.Dir, pb.Dir)),
@@ -108,16 +163,7 @@ func NewPlan(pb *config.Playbook, o PlanOptions) (*Plan, hcl.Diagnostics) {
 	if p.inv != nil {
 		p.groups = p.inv.GroupValue()
 	}
-	diags := p.bindLocals()
-	for i, decl := range pb.Plays {
-		play, more := p.bindPlay(i, decl)
-		diags = append(diags, more...)
-		p.Plays = append(p.Plays, play)
-	}
-	diags = append(diags, p.bindOutputs()...)
-	p.bindReaders()
-	diags = append(diags, p.choose(o)...)
-	return p, once(diags)
+	return p
 }
 
 func absolute(cwd, dir string) string {
@@ -143,13 +189,18 @@ func once(diags hcl.Diagnostics) hcl.Diagnostics {
 
 // bindLocals orders the playbook's locals and evaluates those that need no host.
 func (p *Plan) bindLocals() hcl.Diagnostics {
-	set, diags := eval.NewLocalSet(p.Playbook.Locals, nil)
-	p.locals = set
-	w := where{plan: p, locals: set.Names(), global: true, hostless: true}
+	attrs, diags := p.bindIncludes()
+	set, more := eval.NewLocalSet(attrs, nil)
+	p.locals, diags = set, append(diags, more...)
+	w := where{plan: p, locals: set.Names(), global: true, hostless: true, units: p.unitsIn(nil)}
 	var static []string
 	bad := map[string]bool{}
-	for _, a := range p.Playbook.Locals {
-		more := w.check(p.expr(a.Expr, nil))
+	for _, a := range attrs {
+		w := w
+		if strings.Contains(a.Name, ".out.") { // what a file with plays gives out may be of its plays
+			w.global, w.plays = false, len(p.Playbook.Plays)
+		}
+		more := w.check(p.expr(a.Expr, names{}))
 		diags = append(diags, more...)
 		bad[a.Name] = more.HasErrors()
 		if !more.HasErrors() && isStatic(set.References(a.Name)) {
@@ -185,11 +236,36 @@ func isStatic(refs []eval.Reference) bool {
 }
 
 // expr binds an expression: its references, and those of the locals it names.
-func (p *Plan) expr(e hcl.Expression, own *eval.LocalSet) Expr {
+func (p *Plan) expr(e hcl.Expression, in names) Expr {
 	if e == nil {
 		return Expr{}
 	}
-	return Expr{Expression: e, refs: p.expand(eval.References(e), own)}
+	e = in.unit.wrap(e)
+	return Expr{Expression: e, refs: p.expand(eval.References(e), in.locals)}
+}
+
+// names are what an expression may name, by where it stands.
+type names struct {
+	locals *eval.LocalSet // the play's own; nil: none
+	unit   *unit          // the file; nil: names mean what they say
+}
+
+// in are the names of an expression of a unit that stands in the play; nil: in the play's own file.
+func (p *Play) in(u *unit) names {
+	if u == nil {
+		u = p.base
+	}
+	return names{p.locals, u}
+}
+
+// unit is the bound unit of a declaration; nil: the play's own file.
+func (p *Play) unit(decl *config.Unit) *unit {
+	for _, u := range p.units {
+		if u.decl == decl {
+			return u
+		}
+	}
+	return nil
 }
 
 // expand adds what the locals that are referred to refer to.
@@ -213,24 +289,25 @@ func (p *Plan) expand(refs []eval.Reference, own *eval.LocalSet) []eval.Referenc
 
 // bindPlay binds one play; what it refers to of earlier plays has been bound.
 func (p *Plan) bindPlay(index int, decl *config.Play) (*Play, hcl.Diagnostics) {
-	play := &Play{Name: decl.Name, decl: decl, byName: map[string]*Step{}}
-	own, diags := eval.NewLocalSet(decl.Locals, p.locals.Names())
-	play.locals = own
-	w := where{plan: p, play: play, plays: index, locals: append(own.Names(), p.locals.Names()...)}
+	play := &Play{Name: decl.Name, decl: decl, byName: map[string]*Step{}, base: p.unit(decl.Unit)}
+	attrs, diags := p.bindUnits(play)
+	own, more := eval.NewLocalSet(attrs, p.locals.Names())
+	play.locals, diags = own, append(diags, more...)
+	w := where{plan: p, play: play, plays: index, locals: append(own.Names(), p.locals.Names()...), units: p.unitsIn(play)}
+	if !diags.HasErrors() {
+		play.static, more = p.staticLocalsOf(own)
+		diags = append(diags, more...)
+	}
 	hostless := w
 	hostless.hostless = true
-	play.Hosts = p.expr(decl.Hosts, own)
+	play.Hosts = p.expr(decl.Hosts, play.in(nil))
 	diags = append(diags, p.checkHosts(hostless, play.Hosts, decl)...)
 	diags = append(diags, p.bindPlaySettings(hostless, play)...)
-	for i, d := range decl.Steps {
-		s, more := p.bindStep(w, play, i, d)
-		diags = append(diags, more...)
-		play.Steps = append(play.Steps, s)
-		play.byName[s.Name] = s
+	diags = append(diags, p.bindFlow(w, play)...)
+	for _, a := range attrs {
+		diags = append(diags, w.afterAll().check(p.expr(a.Expr, names{}))...)
 	}
-	for _, a := range decl.Locals {
-		diags = append(diags, w.afterAll().check(p.expr(a.Expr, nil))...)
-	}
+	play.lay()
 	play.fences()
 	return play, diags
 }
@@ -250,20 +327,23 @@ func (p *Plan) checkHosts(w where, hosts Expr, decl *config.Play) hcl.Diagnostic
 	if v.IsNull() { // left out
 		return diags
 	}
-	if _, err := p.hostNames(v); err != nil {
+	if _, err := p.hostNames(hosts, v); err != nil {
 		return append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid hosts", Detail: upper(err.Error()) + ".", Subject: hosts.Range().Ptr()})
 	}
 	return diags
 }
 
 // hostNames reads a value of "hosts": one name or several, all of them in the inventory; the result is in inventory order.
-func (p *Plan) hostNames(v cty.Value) ([]string, error) {
+func (p *Plan) hostNames(e Expr, v cty.Value) ([]string, error) {
 	v, _ = v.UnmarkDeep()
-	if !v.IsWhollyKnown() {
-		return nil, fmt.Errorf("the hosts are not known before the run")
-	}
 	want := map[string]bool{}
+	for _, name := range p.groupNamed(e, v) {
+		want[name] = true
+	}
 	switch {
+	case len(want) > 0:
+	case !v.IsWhollyKnown():
+		return nil, fmt.Errorf("the hosts are not known before the run")
 	case v.IsNull():
 		return nil, fmt.Errorf("the hosts are null; for none write []")
 	case v.Type() == cty.String:
@@ -289,26 +369,47 @@ func (p *Plan) hostNames(v cty.Value) ([]string, error) {
 	if len(want) == 0 {
 		return out, nil
 	}
-	unknown := slices.Sorted(maps.Keys(want))[0]
-	if near := eval.Suggest(unknown, p.inv.Names()); near != "" {
-		return nil, fmt.Errorf("the inventory has no host %q, but one named %q", unknown, near)
+	unknown := slices.Sorted(maps.Keys(want))
+	if len(unknown) > 1 {
+		return nil, fmt.Errorf("the inventory has no hosts %s; \"cvsplay inventory list\" shows those it has", FoldHosts(unknown))
 	}
-	return nil, fmt.Errorf("the inventory has no host %q; \"cvsplay inventory list\" shows them all", unknown)
+	if near := eval.Suggest(unknown[0], p.inv.Names()); near != "" {
+		return nil, fmt.Errorf("the inventory has no host %q, but one named %q", unknown[0], near)
+	}
+	return nil, fmt.Errorf("the inventory has no host %q%s; \"cvsplay inventory list\" shows them all", unknown[0], p.namesGroup(unknown[0]))
+}
+
+// groupNamed are the hosts of the group that an expression is, and nothing else; nil: it is none. To look at each element of a set sorts it, which takes its
+// time with thousands of hosts.
+func (p *Plan) groupNamed(e Expr, v cty.Value) []string {
+	if !v.Type().Equals(cty.Set(cty.String)) {
+		return nil
+	}
+	t, diags := hcl.AbsTraversalForExpr(e.Expression)
+	if diags.HasErrors() || len(t) != 2 || t.RootName() != "group" {
+		return nil
+	}
+	attr, _ := t[1].(hcl.TraverseAttr)
+	if g := p.inv.Groups[attr.Name]; g != nil {
+		return g.Hosts
+	}
+	return nil
 }
 
 func (p *Plan) bindOutputs() hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	w := where{plan: p, plays: len(p.Plays), locals: p.locals.Names(), hostless: true}
+	w := where{plan: p, plays: len(p.Plays), locals: p.locals.Names(), hostless: true, units: p.unitsIn(nil)}
+	in := names{unit: p.root}
 	for _, decl := range p.Playbook.Outputs {
-		o := &PlanOutput{Name: decl.Name, Value: p.expr(decl.Value, nil)}
+		o := &PlanOutput{Name: decl.Name, Value: p.expr(decl.Value, in)}
 		diags = append(diags, w.check(o.Value)...)
 		if decl.Description != nil {
-			v, more := p.staticString(w, p.expr(decl.Description, nil))
+			v, more := p.staticString(w, p.expr(decl.Description, in))
 			diags = append(diags, more...)
 			o.Description = v
 		}
 		if decl.Sensitive != nil {
-			v, more := p.staticBool(w, p.expr(decl.Sensitive, nil))
+			v, more := p.staticBool(w, p.expr(decl.Sensitive, in))
 			diags = append(diags, more...)
 			o.Sensitive = v
 		}
@@ -333,6 +434,9 @@ func (p *Plan) scope(refs []eval.Reference, pr *playRun) eval.Scope {
 		case "local":
 			s.Values["local"] = objectOrEmpty(p.static)
 		}
+	}
+	if pr != nil {
+		p.addOutputs(s, refs)
 	}
 	return s
 }

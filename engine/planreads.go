@@ -12,7 +12,7 @@ func (p *Plan) bindReaders() {
 			for _, r := range s.refs() {
 				p.noteReader(play, r)
 			}
-			s.read = s.read || s.changedWhen.given() || s.failWhen.given() || s.retry.until.given()
+			s.read = s.read || s.changedWhen.given() || s.failWhen.given() || s.retry.until.given() || s.postconditions != nil
 		}
 	}
 	for _, o := range p.Outputs {

@@ -24,6 +24,8 @@ type where struct {
 	hostless bool // no host: host, step and hosts say nothing
 	global   bool // a local of the playbook: any play may read it
 	all      bool // every step of the play may be named
+	block    bool // the when of the block that begins with before
+	units    map[string]*unit
 }
 
 func (w where) afterAll() where { w.all = true; return w }
@@ -52,12 +54,19 @@ func (w where) references(refs []eval.Reference) hcl.Diagnostics {
 
 // through checks what a local reads, seen from here: a local of the play may name any step, but who reads it has to stand below that step.
 func (w where) through(r eval.Reference) hcl.Diagnostics {
-	if w.global || w.play == nil {
+	if w.global {
 		return nil
 	}
-	for _, by := range w.plan.expand([]eval.Reference{r}, w.play.locals)[1:] {
-		if by.Root != "host" && by.Root != "hosts" && by.Root != "step" {
+	var own *eval.LocalSet
+	if w.play != nil {
+		own = w.play.locals
+	}
+	for _, by := range w.plan.expand([]eval.Reference{r}, own)[1:] {
+		if by.Root != "host" && by.Root != "hosts" && by.Root != "step" && by.Root != "run" {
 			continue
+		}
+		if _, given := unitNameOf(strings.Join(r.Path[:min(1, len(r.Path))], "")); given && w.afterAll().reference(by) != nil {
+			continue // it is wrong wherever it stands, and is told there
 		}
 		if diags := w.reference(by); diags != nil {
 			return wrong(r, diags[0].Summary, fmt.Sprintf("%s reads %s. %s", r, by, diags[0].Detail))
@@ -71,11 +80,18 @@ func (w where) reference(r eval.Reference) hcl.Diagnostics {
 	case "var":
 		return w.oneOf(r, "variable", w.plan.vars.Type().AttributeTypes())
 	case "local":
+		if len(r.Path) > 0 {
+			if n, ok := unitNameOf(r.Path[0]); ok {
+				return w.ofUnit(r, n)
+			}
+		}
 		return w.named(r, "local value", w.locals)
+	case "include":
+		return wrong(r, "Unknown include", "Write include.NAME.OUTPUT: what the include block NAME of this file takes in gives as its output.")
 	case "path":
 		return w.named(r, "path", []string{"playbook", "module", "cwd", "inventory"})
 	case "run":
-		return w.named(r, "value of run", []string{"id", "check", "hosts"})
+		return w.ofRun(r)
 	case "each":
 		if !w.each {
 			return wrong(r, "No for_each here", "\"each\" has a value only in a step with for_each.")
@@ -83,7 +99,7 @@ func (w where) reference(r eval.Reference) hcl.Diagnostics {
 		return w.named(r, "value of each", []string{"key", "value"})
 	case "self":
 		if !w.self {
-			return wrong(r, "No self here", "\"self\" has a value only in changed_when, fail_when and until.")
+			return wrong(r, "No self here", "\"self\" has a value only in changed_when, fail_when, until and postcondition.")
 		}
 		return nil
 	case "group":
@@ -93,7 +109,14 @@ func (w where) reference(r eval.Reference) hcl.Diagnostics {
 	case "host", "hosts", "step":
 		return w.ofHost(r)
 	}
-	return wrong(r, "Unknown name", fmt.Sprintf("There is no %q here.%s", r.Root, didYouMean(r.Root, rootNames)))
+	return w.unknownRoot(r)
+}
+
+func (w where) ofRun(r eval.Reference) hcl.Diagnostics {
+	if w.hostless && !w.global && len(r.Path) > 0 && r.Path[0] == "hosts" {
+		return wrong(r, "No hosts here", "run.hosts are the hosts that a play still has while it runs, and this expression is evaluated before it or after it.")
+	}
+	return w.named(r, "value of run", []string{"id", "check", "hosts"})
 }
 
 func (w where) ofHost(r eval.Reference) hcl.Diagnostics {
@@ -101,7 +124,11 @@ func (w where) ofHost(r eval.Reference) hcl.Diagnostics {
 	case w.global:
 		return wrong(r, "No host here", fmt.Sprintf("%q needs a host, and the locals of the playbook are the same for all of them; put this one into the locals of the play.", r.Root))
 	case w.hostless:
-		return wrong(r, "No host here", fmt.Sprintf("%q needs a host, and this expression is evaluated once for all of them; play.NAME.hosts has what each host's steps left.", r.Root))
+		way := "play.NAME.hosts has what each host's steps left"
+		if w.play != nil {
+			way = "when, for each step, decides host by host"
+		}
+		return wrong(r, "No host here", fmt.Sprintf("%q needs a host, and this expression is evaluated once for all of them; %s.", r.Root, way))
 	}
 	switch r.Root {
 	case "host":
@@ -227,14 +254,25 @@ func (w where) step(r eval.Reference) hcl.Diagnostics {
 			continue
 		}
 		if seen && !w.all {
+			if w.block && decl == w.before.decl {
+				return wrong(r, "Step comes later", fmt.Sprintf("The step %q stands in the block whose when this is: its results are not there yet.", r.Path[0]))
+			}
 			if w.before != nil && decl == w.before.decl {
-				return wrong(r, "Step refers to itself", fmt.Sprintf("step.%s has no results before it has run; in changed_when, fail_when and until write self.", r.Path[0]))
+				return wrong(r, "Step refers to itself", fmt.Sprintf("step.%s has no results before it has run; in changed_when, fail_when, until and postcondition write self.", r.Path[0]))
 			}
 			return wrong(r, "Step comes later", fmt.Sprintf("The step %q stands below this one, on line %d: steps run in the order of the text, so its results are not there yet.", r.Path[0], decl.DeclRange.Start.Line))
 		}
 		return w.result(r)
 	}
-	return wrong(r, "Unknown step", fmt.Sprintf("There is no step %q in play %q.%s", r.Path[0], w.play.Name, didYouMean(r.Path[0], names)))
+	own := r.Path[0][strings.LastIndex(r.Path[0], ".")+1:]
+	prefix := strings.TrimSuffix(r.Path[0], own)
+	var near []string
+	for _, name := range names {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && !strings.Contains(rest, ".") {
+			near = append(near, rest)
+		}
+	}
+	return wrong(r, "Unknown step", fmt.Sprintf("There is no step %q in play %q.%s", own, w.play.Name, didYouMean(own, near)))
 }
 
 func (w where) result(r eval.Reference) hcl.Diagnostics {

@@ -17,9 +17,11 @@ import (
 type playRun struct {
 	run     *run
 	plan    *Play
-	timings *timings  // nil: nobody asked where the time goes
-	members []*member // the hosts it began with, in inventory order
-	gone    []string  // the hosts that it names, and that an earlier play lost
+	timings *timings          // nil: nobody asked where the time goes
+	batch   int               // which of the play's batches, from 1; 0: it has none
+	once    map[*Step][]*turn // of steps that run once, and did in this batch or an earlier one
+	members []*member         // the hosts it began with, in inventory order
+	gone    []string          // the hosts that it names, and that an earlier play lost
 
 	mu      sync.Mutex
 	bad     int    // failed hosts
@@ -30,7 +32,7 @@ type playRun struct {
 	stillIn []*member
 	names   cty.Value // run.hosts
 	hosts   cty.Value
-	over    cty.Value // what play.NAME is once the play is over
+	seen    []*member // what each of them had left
 
 	ctx context.Context // of the run: expressions are evaluated in many places, and may have to ask for facts
 
@@ -41,7 +43,8 @@ type playRun struct {
 	texts texts
 
 	alikeMu sync.Mutex
-	alike   map[instanceKey]argued // arguments that are the same on every host
+	alike   map[instanceKey]*bound // arguments that are the same on every host
+	unbound bound                  // of turns whose arguments nobody knows
 
 	sharedMu sync.Mutex
 	shared   map[sharedKey]cty.Value // locals that are the same for all hosts during the stage
@@ -55,13 +58,18 @@ func (p *playRun) since(begun time.Time) float64 { return p.now().Sub(begun).Sec
 func (p *playRun) do(ctx context.Context) {
 	begun := p.now()
 	p.ctx = ctx
-	p.announce()
+	if p.batch > 0 {
+		p.emit(event.Event{Kind: event.BatchStarted, Hosts: p.hostNames()})
+	}
 	unwatch := p.watch()
 	p.acted = p.epochs()
 	if p.run.opts.Timings {
 		p.timings = newTimings(p)
 	}
-	for _, st := range p.plan.stages() {
+	for _, st := range p.stages() {
+		if !p.confirmed(ctx, st) {
+			continue
+		}
 		p.enter(st)
 		p.refresh(st)
 		p.survey(st)
@@ -75,34 +83,38 @@ func (p *playRun) do(ctx context.Context) {
 	unwatch()
 	p.halted(ctx) // what was interrupted says so, also where no step was left to start
 	for _, m := range p.members {
+		p.pass(m, len(p.plan.Steps))
+		p.tellOwed(m)
+		m.out = m.out || m.fall != nil
 		if !m.told {
 			p.hostDone(m)
 		}
-	}
-	if p.plan.read {
-		p.over = p.objectOfHosts()
 	}
 	for _, m := range p.members { // what was asked and bound is of no use to anybody now
 		m.heard, m.bounds, m.part = nil, nil, nil
 	}
 	p.texts.forget()
-	took := p.since(begun)
-	p.timings.tell(took)
-	p.run.emit(event.Event{Kind: event.PlayDone, Play: p.plan.Name, Seconds: took})
+	p.timings.tell(p.since(begun))
+}
+
+// emit tells an event of the play.
+func (p *playRun) emit(e event.Event) {
+	e.Play, e.Batch = p.plan.Name, p.batch
+	p.run.emit(e)
 }
 
 // survey notes what the stage's expressions may read of other hosts.
 func (p *playRun) survey(st stage) {
 	p.stillIn, p.shared = p.stillIn[:0:0], nil
 	for _, m := range p.members {
-		if !m.out {
+		if !m.out && (m.fallAt(st.steps[0].index) == nil || m.goes(st.steps[0])) {
 			p.stillIn = append(p.stillIn, m)
 		}
 	}
 	if st.steps[0].looksAround {
 		p.surveyFacts(st.steps[0].others)
 		p.timings.meetAll()
-		p.names, p.hosts = p.hostList(), p.hostsValue()
+		p.names, p.hosts, p.seen = p.hostList(), p.hostsValue(), p.asLeft()
 	}
 }
 
@@ -110,7 +122,7 @@ func (p *playRun) survey(st stage) {
 func (p *playRun) epochs() int {
 	sum := 0
 	for _, m := range p.members {
-		sum += m.node.epoch
+		sum += m.node.age()
 	}
 	return sum
 }
@@ -130,17 +142,24 @@ func (p *playRun) refresh(st stage) {
 	p.acted = p.epochs()
 }
 
-func (p *playRun) announce() {
-	ev := event.Event{Kind: event.PlayStarted, Play: p.plan.Name, Message: p.plan.Description}
-	for _, m := range p.members {
-		ev.Hosts = append(ev.Hosts, m.node.host.Name)
+// hostNames are the names of the hosts it began with.
+func (p *playRun) hostNames() []string {
+	names := make([]string, len(p.members))
+	for i, m := range p.members {
+		names[i] = m.node.host.Name
 	}
-	for _, s := range p.plan.Steps {
+	return names
+}
+
+// infos are the steps as events tell them.
+func (p *Play) infos() []event.StepInfo {
+	var out []event.StepInfo
+	for _, s := range p.listed() {
 		if !s.leftOut || s.wanted {
-			ev.Steps = append(ev.Steps, event.StepInfo{Step: s.Name, Module: s.Module, Once: s.runOnce})
+			out = append(out, event.StepInfo{Step: s.Name, Module: s.Module, Once: s.runOnce, Handler: s.handler})
 		}
 	}
-	p.run.emit(ev)
+	return out
 }
 
 // A stage is a run of steps that hosts go through free of each other, or one step that they go through together.
@@ -173,10 +192,9 @@ func (p *playRun) apart(ctx context.Context, steps []*Step) {
 		}
 		wg.Go(func() {
 			for _, s := range steps {
-				if m.out || !m.takesPart(s) {
-					continue
+				if m.goes(s) {
+					p.alone(ctx, m, s)
 				}
-				p.alone(ctx, m, s)
 			}
 			p.abandon(m.node)
 			p.tellAdrift(m)
@@ -188,9 +206,9 @@ func (p *playRun) apart(ctx context.Context, steps []*Step) {
 
 // alone runs one step on one host.
 func (p *playRun) alone(ctx context.Context, m *member, s *Step) {
-	m.reached++
+	p.arrive(m, s)
 	m.comeTo(s)
-	if why := p.halted(ctx); why != "" && !m.node.aheadOf() {
+	if why := p.haltedAt(ctx, s); why != "" && !m.node.aheadOf() {
 		p.cancel(m, s, why)
 		return
 	}
@@ -209,15 +227,27 @@ func (p *playRun) alone(ctx context.Context, m *member, s *Step) {
 	}
 	turns := make([]*turn, 0, len(list))
 	for _, in := range list {
-		t := p.begin(ctx, m, s, in)
-		if t.verdict == nil {
-			p.attempts(ctx, []*turn{t})
-		}
+		t := p.instance(ctx, m, s, in, func(t *turn) []*turn { return []*turn{t} })
 		p.finish(t)
 		turns = append(turns, t)
 		m.leaves = m.leaves || t.verdict.loses()
 	}
 	p.settle(m, turns)
+}
+
+// instance has an instance run, where its step says, and be decided with the turns that audience gives.
+func (p *playRun) instance(ctx context.Context, m *member, s *Step, in instanceOf, audience func(*turn) []*turn) *turn {
+	do := func(t *turn) {
+		if t.verdict == nil {
+			p.attempts(ctx, audience(t))
+		}
+	}
+	if s.on.given() {
+		return p.onOther(ctx, m, s, in, do)
+	}
+	t := p.begin(ctx, m, s, in)
+	do(t)
+	return t
 }
 
 // loses tells whether a step that ended so takes its host out of the play.
@@ -268,26 +298,14 @@ func (p *playRun) uninstanced(ctx context.Context, m *member, s *Step, list []in
 func (p *playRun) begin(ctx context.Context, m *member, s *Step, in instanceOf) *turn {
 	t := newTurn(m, s, in.key)
 	t.each = in.each
-	if m.node.stale(s.needs|ownFacts(s.when.refs)) != 0 {
+	if m.node.stale(s.beforehand()) != 0 {
 		p.started(t)
 	}
-	if s.when.given() {
-		v, err := m.value(s.when, in.each, cty.NilVal)
-		is := unknowable
-		if err == nil {
-			is, err = truthOf(v)
-		}
-		switch {
-		case err != nil:
-			t.unread(ctx, "when", err)
-			return t
-		case is == no:
-			t.end(event.Skipped, "when is false")
-			return t
-		case is == unknowable:
-			p.undecided(t, m.unknownRefs(s.through(s.when.refs)))
-			return t
-		}
+	if p.barred(ctx, t) {
+		return t
+	}
+	if p.require(ctx, t); t.verdict != nil {
+		return t
 	}
 	b, err := m.bind(s, in)
 	t.bound = b
@@ -298,6 +316,29 @@ func (p *playRun) begin(ctx context.Context, m *member, s *Step, in instanceOf) 
 		p.undecided(t, b.depends)
 	}
 	return t
+}
+
+// barred ends the turn of a step that its own when, or that of a block it stands in, does not let run.
+func (p *playRun) barred(ctx context.Context, t *turn) bool {
+	if b := t.member.closed(t.step); b != nil {
+		p.judgeWhen(ctx, t, b.when, fmt.Sprintf("when of block %q", b.name))
+		t.barred = t.verdict != nil
+	}
+	if t.verdict == nil && t.step.when.given() {
+		p.judgeWhen(ctx, t, t.step.when, "when")
+	}
+	return t.verdict != nil
+}
+
+func (p *playRun) judgeWhen(ctx context.Context, t *turn, when Expr, what string) {
+	switch is, err := t.member.truth(when, t.each); {
+	case err != nil:
+		t.unread(ctx, what, err)
+	case is == no:
+		t.end(event.Skipped, what+" is false")
+	case is == unknowable:
+		p.undecided(t, t.member.unknownRefs(t.step.through(when.refs)))
+	}
 }
 
 // unread ends a turn one of whose expressions has no value on this host. Where that is because the host could not be asked for what it reads,
@@ -369,7 +410,14 @@ func (p *playRun) attempts(ctx context.Context, turns []*turn) {
 				final = true
 			}
 			t.prejudge()
-			again = again || !t.satisfied()
+			if t.satisfied() {
+				continue
+			}
+			if t.mask() { // another attempt would find the same
+				t.inCheckMode()
+				continue
+			}
+			again = true
 		}
 		if !again || final || n >= r.attempts || !p.retry(ctx, turns, n) {
 			for _, t := range turns {
@@ -385,13 +433,14 @@ func (p *playRun) attempts(ctx context.Context, turns []*turn) {
 
 // retry waits, and makes the turns ready for another attempt; false: the play was stopped, and the last attempt's verdict stands.
 func (p *playRun) retry(ctx context.Context, turns []*turn, attempt int) bool {
-	if p.halted(ctx) != "" {
+	step := turns[0].step
+	if p.haltedAt(ctx, step) != "" {
 		return false
 	}
-	delay := turns[0].step.retry.delay
+	delay := step.retry.delay
 	for _, t := range turns {
 		if !t.out && t.verdict != nil && t.bound.known() && !t.satisfied() {
-			p.run.emit(event.Event{Kind: event.Retry, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: t.node().host.Name,
+			p.emit(event.Event{Kind: event.Retry, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: t.member.host().host.Name,
 				Attempt: attempt, Message: t.verdict.reason, Seconds: delay.Seconds()})
 		}
 	}
@@ -406,7 +455,7 @@ func (p *playRun) retry(ctx context.Context, turns []*turn, attempt int) bool {
 	for _, t := range turns {
 		t.node().clock.turn(deciding)
 	}
-	if p.halted(ctx) != "" {
+	if p.haltedAt(ctx, step) != "" {
 		return false
 	}
 	for _, t := range turns {
@@ -435,6 +484,15 @@ func (p *playRun) halted(ctx context.Context) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stopped
+}
+
+// haltedAt says why a step may not start. What is done in any case is done in a stopped play too, but not once the run was killed.
+func (p *playRun) haltedAt(ctx context.Context, s *Step) string {
+	why := p.halted(ctx)
+	if s.sheltered() && ctx.Err() == nil {
+		return ""
+	}
+	return why
 }
 
 // interrupt stops the play as the person asked, and says what becomes of the steps that run.
@@ -467,7 +525,7 @@ func (p *playRun) stop(why, message string) {
 	if !first {
 		return
 	}
-	p.run.emit(event.Event{Kind: event.Stopping, Play: p.plan.Name, Message: message})
+	p.emit(event.Event{Kind: event.Stopping, Message: message})
 	for _, m := range p.members {
 		go m.node.holdChain(context.Background())
 	}
@@ -493,7 +551,14 @@ func (p *playRun) finish(t *turn) {
 	}
 	t.settleChanges()
 	m, v := t.member, t.verdict
+	if t.step.handler {
+		if t.barred {
+			return // it is still owed, to the end of the play
+		}
+		delete(m.owed, t.step.Name)
+	}
 	m.record(t.step, t.key, t.instance())
+	m.notify(t.step, t.instance())
 	p.remember(t)
 	t.seen.Answers, t.seen.Past = nil, nil // decided: what was printed is in the results
 	delete(m.heard, instanceKey{t.step, t.key})
@@ -517,7 +582,9 @@ func (p *playRun) settle(m *member, turns []*turn) {
 			p.lose(m, t)
 			return
 		case t.verdict.status == event.Cancelled:
-			m.out, m.message = true, t.verdict.reason
+			m.fallFrom(t.step, t)
+			m.message = t.verdict.reason
+			m.out = !m.awaits()
 			return
 		}
 	}
@@ -538,16 +605,16 @@ func (t *turn) settleChanges() {
 func (p *playRun) tell(t *turn) {
 	v, m := t.verdict, t.member
 	for _, w := range v.warn {
-		p.run.emit(event.Event{Kind: event.Warning, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Host: m.node.host.Name, Message: w})
+		p.emit(event.Event{Kind: event.Warning, Step: t.step.Name, Key: t.key, Host: m.node.host.Name, Message: w})
 	}
 	e := event.Event{
-		Kind: event.StepDone, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: m.node.host.Name,
+		Kind: event.StepDone, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: m.node.host.Name, On: t.on,
 		Status: v.status, Ignored: v.ignored, Reason: v.reason, Changes: p.shown(t.changes), Seconds: p.since(t.begun),
 	}
 	if !p.run.opts.Terse || v.status.Bad() {
 		e.Results = resultsJSON(v.results)
 	}
-	p.run.emit(e)
+	p.emit(e)
 }
 
 // shown leaves diffs out where nobody asked for them.
@@ -562,12 +629,19 @@ func (p *playRun) shown(changes []event.Change) []event.Change {
 	return out
 }
 
-// lose takes a failed host out of this play and all that follow, and stops the play if too many have failed.
+// lose takes a failed host out of this play and all that follow, and stops the play if too many have failed. A host that is rescued goes on, and
+// one that failed before already goes on with what is done in any case.
 func (p *playRun) lose(m *member, t *turn) {
-	if m.out {
+	before := m.node.lost
+	if m.out || !m.fallFrom(t.step, t) {
 		return
 	}
-	m.out = true
+	if m.out = !m.awaits(); before != "" {
+		if m.out {
+			p.hostDone(m)
+		}
+		return
+	}
 	m.message = fmt.Sprintf("step %q: %s", t.step.Name, t.verdict.reason)
 	if t.member != m { // it ran once, elsewhere
 		m.message = fmt.Sprintf("step %q, which ran on %s: %s", t.step.Name, t.node().host.Name, t.verdict.reason)
@@ -579,7 +653,9 @@ func (p *playRun) lose(m *member, t *turn) {
 	over := p.bad > allowed && p.stopped == ""
 	bad := p.bad
 	p.mu.Unlock()
-	p.hostDone(m)
+	if m.out {
+		p.hostDone(m)
+	}
 	if over {
 		why := fmt.Sprintf("%d of %d hosts failed, and max_failures allows %d", bad, len(p.members), allowed)
 		p.stop(why, why)
@@ -589,13 +665,13 @@ func (p *playRun) lose(m *member, t *turn) {
 // hostDone tells that a host is done with the play: at its end, or as soon as it leaves it.
 func (p *playRun) hostDone(m *member) {
 	m.told = true
-	total := 0
+	left := 0
 	for _, s := range p.plan.Steps {
-		if m.takesPart(s) && (!s.leftOut || s.wanted) {
-			total++
+		if m.takesPart(s) && (!s.leftOut || s.wanted) && !s.onDemand() && m.records[s.Name] == nil {
+			left++
 		}
 	}
-	p.run.emit(event.Event{Kind: event.HostDone, Play: p.plan.Name, Host: m.node.host.Name, Status: m.status, Message: m.message, NotReached: max(0, total-m.reached)})
+	p.emit(event.Event{Kind: event.HostDone, Host: m.node.host.Name, Status: m.status, Message: m.message, NotReached: left})
 }
 
 // hostList is run.hosts: the hosts that the play still has.
@@ -616,6 +692,9 @@ func (p *playRun) checkBlock(ctx context.Context, m *member, s *Step) *turn {
 	if m.node.stale(s.facts) != 0 {
 		p.started(t)
 	}
+	if p.barred(ctx, t) {
+		return t
+	}
 	v, err := m.value(s.condition, cty.NilVal, cty.NilVal)
 	is := unknowable
 	if err == nil {
@@ -633,27 +712,20 @@ func (p *playRun) checkBlock(ctx context.Context, m *member, s *Step) *turn {
 	case is == yes:
 		t.end(event.OK, "")
 	case is == no:
-		t.end(event.Failed, p.checkMessage(m, s))
+		t.end(event.Failed, m.complaint(s.message, cty.NilVal, cty.NilVal))
 	default:
-		t.end(event.Skipped, "depends on "+strings.Join(dedupe(m.dependsOn(s.condition)), ", "))
+		t.unjudged("depends on " + strings.Join(dedupe(m.dependsOn(s.condition)), ", "))
 	}
-	if n := len(m.node.would); t.verdict.status == event.Failed && p.run.opts.Check && n > 0 {
-		t.verdict = &verdict{status: event.Skipped, reason: "cannot be judged before step." + m.node.would[n-1]}
+	if n := len(m.host().would); t.verdict.status == event.Failed && p.run.opts.Check && n > 0 {
+		t.unjudged("cannot be judged before step." + m.host().would[n-1])
+	}
+	if t.verdict.status != event.Skipped || t.verdict.unrun { // it has a verdict, or a run would give it one
+		t.verdict.results = map[string]cty.Value{}
 	}
 	return t
 }
 
-func (p *playRun) checkMessage(m *member, s *Step) string {
-	v, err := m.value(s.message, cty.NilVal, cty.NilVal)
-	if err != nil {
-		return "the condition is false (error_message: " + err.Error() + ")"
-	}
-	v, marks := v.Unmark()
-	switch {
-	case len(marks) > 0:
-		return "the condition is false (the message is sensitive)"
-	case !v.IsKnown() || v.IsNull() || v.Type() != cty.String:
-		return "the condition is false"
-	}
-	return v.AsString()
+// unjudged ends a check that only a run can judge.
+func (t *turn) unjudged(why string) {
+	t.verdict = &verdict{status: event.Skipped, unrun: true, open: true, reason: why}
 }

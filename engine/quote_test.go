@@ -27,8 +27,13 @@ func TestQuote(t *testing.T) {
 			}
 			arrives(t, "", "-n", "~", "a=b", "*", "!!", "\\", "'", "''", "\n", "$(id)", "ü😀\u202e", "\xff\xfe", string(every))
 			rapid.Check(t, func(rt *rapid.T) {
-				word := rapid.SliceOfN(rapid.SampledFrom([]byte("a'\\\"$`*? \n\t!#~=-&;|<>(){}[]\x01\x7f\x80\xff")), 0, 20).Draw(rt, "word")
-				arrives(rt, string(word), "end")
+				special := rapid.SampledFrom([]byte("a'\\\"$`*? \n\t!#~=-&;|<>(){}[]\x01\x7f\x80\xff"))
+				words := rapid.SliceOfN(rapid.SliceOfN(rapid.OneOf(special, rapid.ByteRange(1, 255)), 0, 40), 1, 4).Draw(rt, "words")
+				var texts []string
+				for _, w := range words {
+					texts = append(texts, string(w))
+				}
+				arrives(rt, append(texts, "end")...)
 			})
 		})
 	}

@@ -112,7 +112,10 @@ type anonymous struct{}
 
 func (anonymous) Resolve(authn.Resource) (authn.Authenticator, error) { return authn.Anonymous, nil }
 
-func testRegistry() *Registry { return &Registry{Keychain: anonymous{}, sleep: noPause} }
+// testRegistry has a transport of its own: a test server that closes takes idle connections away from the one that all share.
+func testRegistry() *Registry {
+	return &Registry{Keychain: anonymous{}, Transport: &http.Transport{}, sleep: noPause}
+}
 
 func noPause(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 

@@ -83,7 +83,7 @@ func (p *playRun) askAll(ctx context.Context, turns []*turn) {
 func (p *playRun) answer(ctx context.Context, t *turn) {
 	n := t.node()
 	if !t.acted { // a step that waits for its turn has not started: a stopped play does not let it
-		n.hold = p.halted
+		n.hold = func(ctx context.Context) string { return p.haltedAt(ctx, t.step) }
 	}
 	questions, answers := p.questions(ctx, t)
 	n.hold = nil
@@ -103,7 +103,7 @@ func (t *turn) accept(ctx context.Context, answers []Answer) {
 				t.cancelled("stopped before it was decided")
 				return
 			}
-			if why := t.member.play.halted(ctx); why != "" && !t.acted && !t.node().unreachable() {
+			if why := t.member.play.haltedAt(ctx, t.step); why != "" && !t.acted && !t.node().unreachable() {
 				t.cancelled(why)
 				return
 			}
@@ -402,6 +402,11 @@ func exitWords(a Answer) string {
 
 // owe remembers what is owed to the end of the run, once.
 func (n *node) owe(t *turn, finals []Final) {
+	if n.owner != nil {
+		n.owner.mu.Lock()
+		defer n.owner.mu.Unlock()
+		n = n.owner
+	}
 	for _, f := range finals {
 		dup := false
 		for _, have := range n.finals {

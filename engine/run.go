@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ type RunOptions struct {
 	Limited bool
 	Tags    []string
 
+	Confirm   Confirm         // asked before each step, which then waits for all hosts, and nothing travels ahead of its step; nil: all may begin
 	Interrupt <-chan struct{} // closed: start nothing more; running steps go on until ctx ends
 	Now       func() time.Time
 	// Artifact opens a file in the run's folder for a host; nil: no artifacts are kept.
@@ -60,6 +62,7 @@ type run struct {
 	out      *emitter
 	slots    chan struct{} // nil: no limit
 	nodes    map[string]*node
+	guests   map[string]*guesthouse
 	wanted   map[string]int // hosts that a play named before --limit
 	archives archiveReading
 
@@ -69,8 +72,8 @@ type run struct {
 	forgot sync.Once // a memory that cannot be used is told once
 
 	mu    sync.Mutex
-	plays []*playRun
-	past  cty.Value // play
+	over  map[*Play]map[string]cty.Value // what the plays left on their hosts
+	past  cty.Value                      // play
 	began time.Time
 }
 
@@ -82,6 +85,7 @@ func (p *Plan) Run(ctx context.Context, o RunOptions) int {
 		nodes: map[string]*node{}, wanted: map[string]int{}, began: o.Now(),
 		out: &emitter{run: p.runID, now: o.Now, sinks: o.Sinks, guard: o.Redactor},
 	}
+	r.opts.NoFuse = o.NoFuse || o.Confirm != nil
 	if o.Parallel > 0 {
 		r.slots = make(chan struct{}, o.Parallel)
 	}
@@ -116,10 +120,8 @@ func (r *run) announce() {
 
 // play runs one play; false: no later play runs.
 func (r *run) play(ctx context.Context, play *Play) bool {
-	p := &playRun{run: r, plan: play}
-	r.plays = append(r.plays, p)
 	defer r.note()
-	names, leftOut, err := r.hostsOf(p)
+	names, leftOut, err := r.hostsOf(play)
 	if leftOut {
 		return true
 	}
@@ -128,38 +130,39 @@ func (r *run) play(ctx context.Context, play *Play) bool {
 		r.bad = true
 		return false
 	}
+	var nodes []*node
+	var gone []string
 	for _, name := range names {
 		h, _ := r.inv.Host(name)
 		n := r.node(h)
 		if n.lost != "" {
-			p.gone = append(p.gone, name)
+			gone = append(gone, name)
 			continue
 		}
-		p.members = append(p.members, newMember(n, p))
+		nodes = append(nodes, n)
 	}
-	inInventoryOrder(p.members)
-	if len(p.members) == 0 {
+	slices.SortStableFunc(nodes, func(a, b *node) int { return a.host.Index - b.host.Index })
+	if len(nodes) == 0 {
 		r.emit(event.Event{Kind: event.Warning, Play: play.Name, Message: "no hosts: the play does nothing"})
 		return true
 	}
-	p.do(ctx)
-	return p.stopped == ""
+	return r.inBatches(ctx, play, nodes, gone)
 }
 
 // hostsOf are the names of the play's hosts, after --limit. One whose hosts are null is left out.
-func (r *run) hostsOf(p *playRun) (names []string, leftOut bool, err error) {
-	v, diags := r.plan.scope(p.plan.Hosts.refs, p).Value(p.plan.Hosts.Expression)
+func (r *run) hostsOf(play *Play) (names []string, leftOut bool, err error) {
+	v, diags := r.plan.scope(play.Hosts.refs, &playRun{run: r}).Value(play.Hosts.Expression)
 	if diags.HasErrors() {
 		return nil, false, diagError{diags}
 	}
 	if v.IsNull() {
 		return nil, true, nil
 	}
-	names, err = r.plan.hostNames(v)
+	names, err = r.plan.hostNames(play.Hosts, v)
 	if err != nil {
 		return nil, false, err
 	}
-	r.wanted[p.plan.Name] = len(names)
+	r.wanted[play.Name] = len(names)
 	if r.opts.Hosts == nil {
 		return names, false, nil
 	}
@@ -217,10 +220,8 @@ func (r *run) note() {
 	for _, decl := range r.plan.Plays {
 		all[decl.Name] = playValue(nil)
 	}
-	for _, p := range r.plays {
-		if p.over != cty.NilVal {
-			all[p.plan.Name] = p.over
-		}
+	for play, hosts := range r.over {
+		all[play.Name] = playValue(hosts)
 	}
 	r.mu.Lock()
 	r.past = objectOrEmpty(all)
@@ -230,8 +231,7 @@ func (r *run) note() {
 // outputs evaluates the output blocks.
 func (r *run) outputs() {
 	for _, o := range r.plan.Outputs {
-		s := r.plan.scope(o.Value.refs, nil)
-		s.Values["play"] = r.playsValue()
+		s := r.plan.scope(o.Value.refs, &playRun{run: r})
 		v, diags := s.Value(o.Value.Expression)
 		if diags.HasErrors() {
 			r.bad = true
@@ -249,6 +249,11 @@ func (r *run) close() {
 	var wg sync.WaitGroup
 	for _, n := range r.nodes {
 		wg.Go(n.close)
+	}
+	for _, g := range r.guests {
+		for _, n := range g.all {
+			wg.Go(n.close)
+		}
 	}
 	wg.Wait()
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/zclconf/go-cty/cty/function"
 
 	"cvsplay/engine/config"
 	"cvsplay/engine/eval"
@@ -28,8 +30,12 @@ var update = flag.Bool("update", false, "write what the runs of the archives in 
 
 // Each archive is a playbook, hosts with what is on them and what goes wrong with them, and the runs that follow each other; "want" is what
 // these tell. See TestRuns' testdata for the form.
-func TestRuns(t *testing.T) {
-	paths, err := filepath.Glob("testdata/run/*.txtar")
+func TestRuns(t *testing.T) { eachArchive(t, "testdata/run/*.txtar", transcript) }
+
+// eachArchive runs a test for each archive that matches a pattern.
+func eachArchive(t *testing.T, pattern string, test func(t *testing.T, path string, archive *txtar.Archive)) {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no archives: %v", err)
 	}
@@ -40,23 +46,28 @@ func TestRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := scenarioOf(t, archive).play(t)
-			if *update {
-				put(archive, "want", got)
-				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if want := section(archive, "want"); got != want {
-				t.Error(udiff.Unified("want", "got", want, got))
-			}
-			terse := scenarioOf(t, archive)
-			terse.tune = func(o *RunOptions) { o.Terse = true }
-			if short := terse.play(t); short != got {
-				t.Errorf("without the results that nobody reads it is another run:\n%s", udiff.Unified("whole", "terse", got, short))
-			}
+			test(t, path, archive)
 		})
+	}
+}
+
+// transcript holds the runs of an archive against what it wants.
+func transcript(t *testing.T, path string, archive *txtar.Archive) {
+	got := scenarioOf(t, archive).play(t)
+	if *update {
+		put(archive, "want", got)
+		if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if want := section(archive, "want"); got != want {
+		t.Error(udiff.Unified("want", "got", want, got))
+	}
+	terse := scenarioOf(t, archive)
+	terse.tune = func(o *RunOptions) { o.Terse = true }
+	if short := terse.play(t); short != got {
+		t.Errorf("without the results that nobody reads it is another run:\n%s", udiff.Unified("whole", "terse", got, short))
 	}
 }
 
@@ -103,10 +114,15 @@ const threeHosts = `group "all_three" {
 }
 `
 
-// scenarioOf reads an archive: playbook.hcl; inventory.hcl (n1, n2, n3 where there is none); state; faults; runs, one a line.
+// scenarioOf reads an archive: playbook.hcl, or playbook.hcl.json; inventory.hcl (n1, n2, n3 where there is none); state; faults; runs, one a line.
+// Files in the folder "files" lie beside the playbook.
 func scenarioOf(t testing.TB, a *txtar.Archive) *scenario {
 	t.Helper()
-	s := newScenario(t, section(a, "playbook.hcl"), section(a, "inventory.hcl"))
+	file := "playbook.hcl"
+	if section(a, file) == "" {
+		file += ".json"
+	}
+	s := newScenarioOf(t, file, section(a, file), section(a, "inventory.hcl"), a)
 	for _, err := range []error{s.fleet.set(section(a, "state")), s.fleet.breakBy(section(a, "faults"))} {
 		if err != nil {
 			t.Fatal(err)
@@ -123,17 +139,40 @@ func scenarioOf(t testing.TB, a *txtar.Archive) *scenario {
 	return s
 }
 
+// lay writes the files of an archive's folder "files".
+func lay(a *txtar.Archive, dir string) error {
+	for _, f := range a.Files {
+		name, ok := strings.CutPrefix(f.Name, "files/")
+		if !ok {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, f.Data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func newScenario(t testing.TB, playbook, hosts string) *scenario {
 	t.Helper()
 	return newScenarioOf(t, "playbook.hcl", playbook, hosts)
 }
 
-func newScenarioOf(t testing.TB, file, playbook, hosts string) *scenario {
+func newScenarioOf(t testing.TB, file, playbook, hosts string, beside ...*txtar.Archive) *scenario {
 	t.Helper()
 	if hosts == "" {
 		hosts = threeHosts
 	}
 	dir := t.TempDir()
+	for _, a := range beside {
+		if err := lay(a, dir); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, text := range map[string]string{file: playbook, "inventory.hcl": hosts} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -155,9 +194,11 @@ func newScenarioOf(t testing.TB, file, playbook, hosts string) *scenario {
 type runOptions struct {
 	check, keep, diff    bool
 	noFuse               bool
+	recap                bool // tell how many steps of each host ended how, too
 	limit                []string
 	tags, skip           []string
 	start, parallel, was string
+	vars, env, varFiles  []string
 }
 
 func parseRun(t testing.TB, line string) runOptions {
@@ -175,6 +216,14 @@ func parseRun(t testing.TB, line string) runOptions {
 			o.diff = true
 		case "nofuse":
 			o.noFuse = true
+		case "recap":
+			o.recap = true
+		case "var":
+			o.vars = append(o.vars, value)
+		case "env":
+			o.env = append(o.env, value)
+		case "varfile":
+			o.varFiles = append(o.varFiles, value)
 		case "limit":
 			o.limit = strings.Split(value, ",")
 		case "tags":
@@ -219,13 +268,42 @@ func (s *scenario) play(t testing.TB) string {
 
 // plan binds the playbook.
 func (s *scenario) plan(o runOptions) (*Plan, hcl.Diagnostics) {
-	functions := eval.Functions(eval.FuncContext{Dir: s.playbook.Dir, Home: "/root", Env: func(string) (string, bool) { return "", false }})
-	vars, diags := eval.Variables(s.playbook.Variables, s.vars, functions)
+	functionsIn := func(dir string) map[string]function.Function {
+		return eval.Functions(eval.FuncContext{Dir: dir, Home: "/root", Env: func(string) (string, bool) { return "", false }})
+	}
+	functions := functionsIn(s.playbook.Dir)
+	given, diags := s.given(o)
+	vars, more := eval.Variables(s.playbook.Variables, given, functions)
+	diags = append(diags, more...)
 	plan, more := NewPlan(s.playbook, PlanOptions{
-		Modules: s.modules, Inventory: s.inv, Vars: vars, Functions: functions, Check: o.check, RunID: "r1",
+		Modules: s.modules, Inventory: s.inv, Vars: vars, Functions: functions, FunctionsIn: functionsIn, Check: o.check, RunID: "r1",
 		Dir: s.playbook.Dir, InvDir: s.playbook.Dir, Tags: o.tags, SkipTags: o.skip, StartAt: o.start,
 	})
 	return plan, append(diags, more...)
+}
+
+// given are the values for variables, as a command gathers them.
+func (s *scenario) given(o runOptions) ([]eval.Given, hcl.Diagnostics) {
+	given := slices.Clone(s.vars)
+	var diags hcl.Diagnostics
+	for name, v := range s.inv.Variables {
+		given = append(given, eval.Given{Name: name, Source: eval.FromInventory, Origin: "the inventory", Value: v.Value, Range: &v.Range})
+	}
+	given = append(given, eval.Environment(o.env)...)
+	for _, name := range o.varFiles {
+		list, _, more := eval.VarFile(filepath.Join(s.playbook.Dir, name))
+		diags = append(diags, more...)
+		given = append(given, list...)
+	}
+	for _, text := range o.vars {
+		g, err := eval.Option(text)
+		if err != nil {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid --var", Detail: err.Error()})
+			continue
+		}
+		given = append(given, g)
+	}
+	return given, diags
 }
 
 // once makes one run.
@@ -233,7 +311,7 @@ func (s *scenario) once(t testing.TB, o runOptions) string {
 	t.Helper()
 	plan, diags := s.plan(o)
 	if diags.HasErrors() {
-		return "error: " + strings.ReplaceAll(diags.Error(), s.playbook.Dir+"/", "") + "\n"
+		return s.wrong(diags)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -261,7 +339,45 @@ func (s *scenario) once(t testing.TB, o runOptions) string {
 	if o.check && s.snapshot() != before {
 		t.Errorf("check mode changed something: before\n%s\nafter\n%s", before, s.snapshot())
 	}
-	return s.told(code)
+	told := s.told(code)
+	if o.recap {
+		told += s.recap()
+	}
+	return told
+}
+
+// wrong writes what keeps a playbook from being run.
+func (s *scenario) wrong(diags hcl.Diagnostics) string {
+	var b strings.Builder
+	for _, d := range diags {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		where := ""
+		if d.Subject != nil {
+			where = fmt.Sprintf("%s:%d: ", d.Subject.Filename, d.Subject.Start.Line)
+		}
+		fmt.Fprintf(&b, "error: %s%s: %s\n", where, d.Summary, sentence(d.Detail))
+	}
+	return strings.ReplaceAll(b.String(), s.playbook.Dir+"/", "")
+}
+
+// recap writes the counts of run_done.
+func (s *scenario) recap() string {
+	var b strings.Builder
+	recap := s.events[len(s.events)-1].Recap
+	for _, name := range s.inv.Names() {
+		var words []string
+		for _, status := range event.Statuses() {
+			if n := recap[name][status]; n > 0 {
+				words = append(words, fmt.Sprintf("%s %d", status, n))
+			}
+		}
+		if words != nil {
+			fmt.Fprintf(&b, "recap of %s: %s\n", name, strings.Join(words, ", "))
+		}
+	}
+	return b.String()
 }
 
 func onceOnly(f func()) func() {
@@ -303,7 +419,7 @@ func (r *recorder) Handle(e event.Event) {
 func (s *scenario) sound(t testing.TB, code int) {
 	t.Helper()
 	done, left := map[string]bool{}, map[string]bool{}
-	members := map[string][]string{}
+	members, handlers := map[string][]string{}, map[string]bool{}
 	for i, e := range s.events {
 		if e.Seq != int64(i+1) {
 			t.Errorf("event %d has the number %d", i+1, e.Seq)
@@ -311,9 +427,12 @@ func (s *scenario) sound(t testing.TB, code int) {
 		switch e.Kind {
 		case event.PlayStarted:
 			members[e.Play] = e.Hosts
+			for _, s := range e.Steps {
+				handlers[s.Step] = s.Handler
+			}
 		case event.StepDone:
 			key := e.Play + "/" + e.Step + "/" + e.Key + "/" + e.Host
-			if done[key] {
+			if done[key] && !handlers[e.Step] {
 				t.Errorf("%s is done twice", key)
 			}
 			done[key] = true
@@ -420,6 +539,8 @@ func eventLine(e event.Event) string {
 		add("warning: %s", e.Message)
 	case event.Stopping:
 		add("stopping: %s", e.Message)
+	case event.Rescued:
+		add("%s rescued by %s", e.Step, e.Name)
 	case event.CleanupDone:
 		add("cleanup of %s: %s", e.Step, e.Status)
 		for _, c := range e.Changes {
@@ -429,7 +550,7 @@ func eventLine(e event.Event) string {
 	case event.OutputValue:
 		add("output %s = %s", e.Name, e.Value)
 	case event.Out:
-		add("%s prints %q", e.Step, e.Line)
+		add("%s prints %q", e.Step, e.Line+string(e.LineB64))
 	default:
 		return ""
 	}

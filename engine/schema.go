@@ -14,12 +14,16 @@ type Module struct {
 	Summary string // one sentence, for lists
 	Doc     string // Markdown: what it does, what it asks, what it refuses
 	Example string // HCL of one step, complete enough to validate
+	File    string // the playbook that defines it; "": it is built in
 	Args    []Arg
 	Results []Result
 	// Place says that a step of this module can stand in "inside": its argument "name" is the container's name, "runtime" its runtime.
 	Place bool
 	// Surveys says that under run_once all hosts of the play are asked, though one decision serves them all.
 	Surveys bool
+	// Alongside says that several hosts may have a step of this module run on one other host at the same time, by "on". Those of other modules
+	// take turns there, since what they compare with what is there another one could be changing.
+	Alongside bool
 	// Judged says that the playbook may overrule "changed" by changed_when.
 	Judged bool
 	// Looks tells by a step's arguments that it changes nothing whatever happens: check mode never counts it among what would change.
@@ -30,6 +34,14 @@ type Module struct {
 	Hints func(Inputs) []Complaint
 
 	kind kind
+}
+
+// page is what "cvsplay docs" needs to be given to tell of the module.
+func (m Module) page() string {
+	if m.File == "" {
+		return m.Name
+	}
+	return fmt.Sprintf("--playbook %s %s", m.File, m.Name)
 }
 
 // PerHost makes a module whose steps are decided host by host.

@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -19,58 +19,12 @@ type Expr struct {
 
 func (e Expr) given() bool { return e.Expression != nil }
 
-// errNotRun says that an expression reads the results of a step that did not run on this host.
-type errNotRun struct {
-	step, why string
-}
-
-func (e errNotRun) Error() string {
-	return fmt.Sprintf("it reads results of step.%s, which has none on this host (%s); try(…, OTHER) goes on without them", e.step, e.why)
-}
-
-// always are the attributes that step.NAME has on every host.
-var always = map[string]bool{"status": true, "changed": true, "failed": true, "skipped": true}
-
-// ready gathers the facts that references read, and finds references to what is not there: outside of try and can they are an error of this host
-// that says why. waits: its step has not begun yet.
+// ready gathers the facts that references read. waits: its step has not begun yet.
 func (m *member) ready(refs []eval.Reference, waits bool) error {
 	if err := m.know(refs, waits); err != nil {
 		return err
 	}
-	if err := m.play.readyFacts(refs); err != nil {
-		return err
-	}
-	for _, r := range refs {
-		if r.Root != "step" || r.InTry || len(r.Path) < 2 {
-			continue
-		}
-		s := m.play.plan.step(r.Path[0])
-		if s == nil {
-			continue
-		}
-		rec := m.recordOf(s)
-		if rec == nil {
-			continue
-		}
-		key, attr := "", r.Path[1]
-		if rec.forEach {
-			if len(r.Path) < 3 {
-				continue
-			}
-			key, attr = r.Path[1], r.Path[2]
-		}
-		in := rec.at(key)
-		if in == nil {
-			in = rec.self // the step ended before it had instances
-		}
-		if in == nil || attr == eval.AnyKey || (always[attr] && in == rec.at(key)) {
-			continue
-		}
-		if ok, why := in.ran(); !ok {
-			return errNotRun{step: r.Path[0], why: why}
-		}
-	}
-	return nil
+	return m.play.readyFacts(refs)
 }
 
 // value evaluates one expression on this host.
@@ -80,13 +34,18 @@ func (m *member) value(e Expr, each, self cty.Value) (cty.Value, error) {
 	}
 	s, err := m.scope(e.refs, each, self)
 	if err != nil {
-		return cty.DynamicVal, m.play.lackingFacts(e.refs, err)
+		return cty.DynamicVal, m.lacks(e.refs, err)
 	}
 	v, diags := s.Value(e.Expression)
 	if diags.HasErrors() {
-		return cty.DynamicVal, m.play.lackingFacts(e.refs, diagError{diags})
+		return cty.DynamicVal, m.lacks(e.refs, diagError{diags})
 	}
 	return v, nil
+}
+
+// lacks says what an expression reads that is not there, where that is why it has no value.
+func (m *member) lacks(refs []eval.Reference, err error) error {
+	return m.play.lackingFacts(refs, m.notRun(refs, err))
 }
 
 // scope gives what the references need, and no more: a scope is made for every host, so it has to be small.
@@ -122,6 +81,9 @@ func (m *member) scope(refs []eval.Reference, each, self cty.Value) (eval.Scope,
 
 // hostValue is host: what the inventory says, and the facts that are read.
 func (m *member) hostValue(set factSet) cty.Value {
+	if m.origin != nil {
+		return m.origin.hostValue(set)
+	}
 	v := m.node.host.Value()
 	if set == 0 {
 		return v
@@ -162,7 +124,7 @@ func (m *member) addLocals(s eval.Scope, refs []eval.Reference) error {
 		set   *eval.LocalSet
 		names []string
 	}{{plan.locals, here}, {own, used}} {
-		if err := m.play.addValues(values, part.set, part.names, s); err != nil {
+		if err := m.play.addValues(values, part.set, part.names, s, refs); err != nil {
 			return err
 		}
 	}
@@ -172,7 +134,7 @@ func (m *member) addLocals(s eval.Scope, refs []eval.Reference) error {
 
 // addValues evaluates some locals of a set. One that looks at the fleet but not at its host is the same for all of them: it is evaluated once
 // for each stage, or a thousand hosts would each look at a thousand.
-func (p *playRun) addValues(values map[string]cty.Value, set *eval.LocalSet, names []string, s eval.Scope) error {
+func (p *playRun) addValues(values map[string]cty.Value, set *eval.LocalSet, names []string, s eval.Scope, refs []eval.Reference) error {
 	var own []string
 	for _, name := range names {
 		if !sameForAll(set.References(name)) {
@@ -181,16 +143,36 @@ func (p *playRun) addValues(values map[string]cty.Value, set *eval.LocalSet, nam
 		}
 		v, err := p.sharedLocal(set, name, s.With("local", objectOrEmpty(values)))
 		if err != nil {
+			if inTry(refs, name) {
+				continue
+			}
 			return err
 		}
 		values[name] = v
 	}
-	more, diags := set.Values(own, s.With("local", objectOrEmpty(values)))
-	if diags.HasErrors() {
-		return diagError{diags}
+	s = s.With("local", objectOrEmpty(values))
+	more, diags := set.Values(own, s)
+	if !diags.HasErrors() {
+		maps.Copy(values, more)
+		return nil
 	}
-	maps.Copy(values, more)
+	for _, name := range own {
+		one, diags := set.Values([]string{name}, s)
+		switch {
+		case !diags.HasErrors():
+			maps.Copy(values, one)
+		case !inTry(refs, name):
+			return diagError{diags}
+		}
+	}
 	return nil
+}
+
+// inTry tells whether a local is read nowhere but in try and can: then it may have no value.
+func inTry(refs []eval.Reference, name string) bool {
+	return !slices.ContainsFunc(refs, func(r eval.Reference) bool {
+		return r.Root == "local" && !r.InTry && (len(r.Path) == 0 || r.Path[0] == eval.AnyKey || r.Path[0] == name)
+	})
 }
 
 // sameForAll tells whether references are to nothing of one host or one item.

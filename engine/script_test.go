@@ -101,7 +101,7 @@ func TestPathAnswers(t *testing.T) {
 			expect(Path{Path: "loop"}, `link 0777 → "loop"`)
 			expect(Path{Path: "pipe", Hash: true, Read: 5}, "other 0600")
 			expect(Path{Path: "plain", Hash: true}, "file 0640 3 "+sumOfHi)
-			got := pathAnswers(paths, runFrame(t, sh, setting{}.pathFrame(paths)))
+			got := askPaths(t, sh, paths)
 			for i := range paths {
 				if text := pathText(got[i]); text != want[i] {
 					t.Errorf("%q: got %s, want %s", paths[i].Path, text, want[i])
@@ -113,13 +113,23 @@ func TestPathAnswers(t *testing.T) {
 				{Path: filepath.Join(dir, "plain"), Follow: true},
 			}
 			for i, text := range []string{`file 0640 3 ` + sumOfHi + ` read "hi\n"`, `link 0777 → "to\nnowhere\n"`, "file 0640 3 "} {
-				got := pathAnswers(follow[i:i+1], runFrame(t, sh, setting{}.pathFrame(follow[i:i+1])))
+				got := askPaths(t, sh, follow[i:i+1])
 				if said := pathText(got[0]); said != text && !(i == 1 && got[0].State == Problem) {
 					t.Errorf("following %q: got %s, want %s", follow[i].Path, said, text)
 				}
 			}
 		})
 	}
+}
+
+func askPaths(t *testing.T, sh []string, paths []Path) []Answer {
+	t.Helper()
+	out, at := make([]Answer, len(paths)), make([]*Answer, len(paths))
+	for i := range out {
+		at[i] = &out[i]
+	}
+	readPaths(paths, runFrame(t, sh, setting{}.pathFrame(paths)), at)
+	return out
 }
 
 func pathText(a Answer) string {

@@ -16,6 +16,7 @@ type inquiry struct {
 	questions []Question
 	// listen, where set, is told what a script that a person wrote prints.
 	listen func(Shell) *listener
+	idle   bool // asked ahead: nobody waits for it once a question before it took too long
 }
 
 // instanceKey names one instance of one step within a play; without a step, a family of facts.
@@ -50,7 +51,7 @@ func (m *member) hear(key instanceKey, in inquiry, answers []Answer, epoch int) 
 // fresh gives what was heard already.
 func (m *member) fresh(key instanceKey, set setting, qs []Question) ([]Answer, bool) {
 	h, ok := m.heard[key]
-	if !ok || h.epoch != m.node.epoch || h.set != set.key() || !reflect.DeepEqual(h.questions, qs) {
+	if !ok || h.epoch != m.node.age() || h.set != set.key() || !reflect.DeepEqual(h.questions, qs) {
 		return nil, false
 	}
 	return h.answers, true
@@ -73,10 +74,9 @@ func (p *playRun) questions(ctx context.Context, t *turn) ([]Question, []Answer)
 	keys, inquiries := []instanceKey{own}, []inquiry{{set: t.bound.set, questions: qs, listen: p.listenTo(t)}}
 	if asksHost(qs) {
 		n.prepare(ctx)
-		ahead, more := p.ahead(t, shares)
-		keys, inquiries = append(keys, ahead...), append(inquiries, more...)
+		keys, inquiries = p.ahead(t, shares, keys, inquiries)
 	}
-	epoch := n.epoch
+	epoch := n.age()
 	back := p.trip(n, keys, nil)
 	answers := p.exchange(ctx, n, inquiries)
 	back()
@@ -160,13 +160,12 @@ type forecast struct {
 
 // forecast finds the questions that prove the turn's changes, and those of the steps ahead.
 func (p *playRun) forecast(t *turn) *forecast {
-	f := &forecast{member: t.member, epoch: t.node().epoch}
+	f := &forecast{member: t.member, epoch: t.node().age()}
 	if own := (inquiry{set: t.bound.set, questions: t.bound.asks}); travels(own) {
 		f.keys = append(f.keys, instanceKey{t.step, t.key})
 		f.inquiries = append(f.inquiries, own)
 	}
-	keys, inquiries := p.ahead(t, travels)
-	f.keys, f.inquiries = append(f.keys, keys...), append(f.inquiries, inquiries...)
+	f.keys, f.inquiries = p.ahead(t, travels, f.keys, f.inquiries)
 	return f
 }
 
@@ -184,7 +183,6 @@ func (f *forecast) scripts(account string) []remote.Script {
 	}
 	f.keys, f.inquiries = keys, inquiries
 	f.batch = newBatch(inquiries)
-	f.batch.ahead(func(spot) bool { return true })
 	return f.batch.scripts
 }
 
@@ -228,14 +226,16 @@ func asksHost(qs []Question) bool {
 	return false
 }
 
-// ahead finds the questions of the steps that follow, up to the first whose arguments are not known yet. Barriers and "when" delay
+// ahead adds the questions of the steps that follow, up to the first whose arguments are not known yet. Barriers and "when" delay
 // decisions, not questions; but a step that is known to be skipped asks nothing. What facts these steps read is asked with them.
-func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inquiry) {
-	var keys []instanceKey
-	var inquiries []inquiry
-	m := t.member
-	for _, s := range p.plan.Steps[t.step.index+1:] {
-		if s.isCheck() || !m.takesPart(s) || s.leftOut && !s.wanted || (s.runOnce && !s.mod.Surveys && !p.isFirst(m, s)) {
+func (p *playRun) ahead(t *turn, goes func(inquiry) bool, keys []instanceKey, inquiries []inquiry) ([]instanceKey, []inquiry) {
+	if t.member.origin != nil {
+		return keys, inquiries
+	}
+	m, next := t.member, p.plan.Steps[t.step.index+1:]
+	keys, inquiries = slices.Grow(keys, len(next)), slices.Grow(inquiries, len(next))
+	for _, s := range next {
+		if s.isCheck() || s.on.given() || !m.goes(s) || s.leftOut && !s.wanted || (s.runOnce && !s.mod.Surveys && !p.isFirst(m, s)) {
 			continue
 		}
 		expected, ok := m.expect(s)
@@ -244,7 +244,7 @@ func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inqu
 		}
 		for _, e := range expected {
 			key := instanceKey{s, e.key}
-			in := inquiry{set: e.bound.set, questions: e.bound.asks}
+			in := inquiry{set: e.bound.set, questions: e.bound.asks, idle: true}
 			if _, known := m.fresh(key, in.set, in.questions); !known && goes(in) {
 				keys, inquiries = append(keys, key), append(inquiries, in)
 			}
@@ -252,6 +252,7 @@ func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inqu
 	}
 	facts, more := factInquiries(m.node.stale(m.upcoming()))
 	for i, in := range more {
+		in.idle = true
 		if goes(in) {
 			keys, inquiries = append(keys, facts[i]), append(inquiries, in)
 		}
@@ -263,7 +264,6 @@ func (p *playRun) ahead(t *turn, goes func(inquiry) bool) ([]instanceKey, []inqu
 func (p *playRun) exchange(ctx context.Context, n *node, inquiries []inquiry) [][]Answer {
 	defer n.clock.during(asking)()
 	b := newBatch(inquiries)
-	b.ahead(func(at spot) bool { return at.inquiry > 0 || !slices.ContainsFunc(inquiries[0].questions, isPersons) })
 	var wg sync.WaitGroup
 	for _, m := range b.manifests {
 		wg.Go(func() {
@@ -300,7 +300,7 @@ type batch struct {
 	recalls   []recallAt
 
 	spots   [][]spot       // of each script, the questions that it asks
-	grouped [][]Path       // of each script that asks for paths, these
+	grouped []*pathGroup   // of each script that asks for paths, these
 	wants   []*remote.Want // of each script, what a chain wants of it; nil: anything
 }
 
@@ -314,19 +314,38 @@ type recallAt struct {
 	question Recall
 }
 
-// pathGroup are the path questions that share one script.
+// pathGroup are the path questions that share one script. What several of them ask is asked once.
 type pathGroup struct {
 	set   setting
+	idle  bool
 	paths []Path
 	at    []spot
+	which []int // for each spot, the path that it asks for
 }
 
+// add adds a question. What is equal stands close by: the folder of the files of some steps in a row.
+func (g *pathGroup) add(q Path, at spot) {
+	const close = 32
+	first := max(0, len(g.paths)-close)
+	i := first + slices.Index(g.paths[first:], q)
+	if i < first {
+		i = len(g.paths)
+		g.paths = append(g.paths, q)
+	}
+	g.at, g.which = append(g.at, at), append(g.which, i)
+}
+
+// newBatch sorts questions into scripts, in the order in which somebody waits for them: what hangs keeps nobody from an answer that stands before it.
 func newBatch(inquiries []inquiry) *batch {
 	b := &batch{answers: make([][]Answer, len(inquiries))}
-	groups := map[string]*pathGroup{}
-	var order []*pathGroup
+	groups, paths, others := groupPaths(inquiries)
+	n := len(groups) + others
+	b.scripts, b.frames, b.readers = make([]remote.Script, 0, n), make([]frame, 0, n), make([]func(remote.Exit), 0, n)
+	b.spots, b.grouped = make([][]spot, 0, n), make([]*pathGroup, 0, n)
+	all := make([]Answer, paths+others)
 	for i, in := range inquiries {
-		b.answers[i] = make([]Answer, len(in.questions))
+		n := len(in.questions)
+		b.answers[i], all = all[:n:n], all[n:]
 		for k, q := range in.questions {
 			at := spot{i, k}
 			switch q := q.(type) {
@@ -337,40 +356,61 @@ func newBatch(inquiries []inquiry) *batch {
 			case Shell:
 				b.shell(at, in, q)
 			case Path:
-				key := in.set.key()
-				if q.Follow {
-					key += "\x00follow"
+				if g := groups[in.pathKey(q)]; g.at[0] == at {
+					b.paths(g)
 				}
-				g := groups[key]
-				if g == nil {
-					g = &pathGroup{set: in.set}
-					groups[key] = g
-					order = append(order, g)
-				}
-				g.paths, g.at = append(g.paths, q), append(g.at, at)
 			}
 		}
-	}
-	for _, g := range order {
-		b.paths(g)
 	}
 	return b
 }
 
+// groupPaths gathers the path questions that can share a script, and counts them, and all others.
+func groupPaths(inquiries []inquiry) (groups map[string]*pathGroup, paths, others int) {
+	groups = map[string]*pathGroup{}
+	for _, in := range inquiries {
+		for _, q := range in.questions {
+			if _, ok := q.(Path); ok {
+				paths++
+			} else {
+				others++
+			}
+		}
+	}
+	for i, in := range inquiries {
+		for k, q := range in.questions {
+			path, ok := q.(Path)
+			if !ok {
+				continue
+			}
+			key := in.pathKey(path)
+			g := groups[key]
+			if g == nil {
+				g = &pathGroup{set: in.set, idle: in.idle, paths: make([]Path, 0, paths), at: make([]spot, 0, paths), which: make([]int, 0, paths)}
+				groups[key] = g
+			}
+			g.add(path, spot{i, k})
+		}
+	}
+	return groups, paths, others
+}
+
+func (in inquiry) pathKey(q Path) string {
+	if q.Follow {
+		return in.set.key() + "\x00follow"
+	}
+	return in.set.key()
+}
+
 // add adds a script that asks some questions; all for paths where there are any.
-func (b *batch) add(f frame, read func(remote.Exit), paths []Path, at ...spot) {
+func (b *batch) add(f frame, read func(remote.Exit), paths *pathGroup, at ...spot) {
 	b.scripts, b.frames, b.readers = append(b.scripts, f.script), append(b.frames, f), append(b.readers, read)
 	b.spots, b.grouped = append(b.spots, at), append(b.grouped, paths)
 }
 
-// ahead marks the scripts that need not be run once one before them took too long: those of later steps, and those of a step that fails for that.
-func (b *batch) ahead(is func(spot) bool) {
-	for i := range b.scripts {
-		b.scripts[i].Ahead = is(b.spots[i][0])
-	}
-}
+func (b *batch) answer(at spot) *Answer { return &b.answers[at.inquiry][at.question] }
 
-func (b *batch) put(at spot, a Answer) { b.answers[at.inquiry][at.question] = a }
+func (b *batch) put(at spot, a Answer) { *b.answer(at) = a }
 
 func (b *batch) shell(at spot, in inquiry, q Shell) {
 	limit := questionLimit
@@ -379,11 +419,13 @@ func (b *batch) shell(at spot, in inquiry, q Shell) {
 	}
 	if in.listen == nil || !isPersons(q) {
 		f := in.set.shellFrame(q, limit, nil)
+		f.script.Ahead = in.idle
 		b.add(f, func(e remote.Exit) { b.put(at, f.read(e)) }, nil, at)
 		return
 	}
 	lines := in.listen(q)
 	f := in.set.shellFrame(q, limit, lines.write)
+	f.script.Ahead = in.idle
 	f.again = append(f.again, lines.again)
 	b.add(f, func(e remote.Exit) {
 		a := f.read(e)
@@ -396,11 +438,21 @@ func (b *batch) shell(at spot, in inquiry, q Shell) {
 
 func (b *batch) paths(g *pathGroup) {
 	f := g.set.pathFrame(g.paths)
+	f.script.Ahead = g.idle
 	b.add(f, func(e remote.Exit) {
-		for i, a := range pathAnswers(g.paths, f.read(e)) {
-			b.put(g.at[i], a)
+		out := make([]*Answer, len(g.paths))
+		for i, k := range g.which {
+			if out[k] == nil {
+				out[k] = b.answer(g.at[i])
+			}
 		}
-	}, g.paths, g.at...)
+		readPaths(g.paths, f.read(e), out)
+		for i, k := range g.which {
+			if to := b.answer(g.at[i]); to != out[k] {
+				*to = *out[k]
+			}
+		}
+	}, g, g.at...)
 }
 
 func (b *batch) read(exits []remote.Exit) {
@@ -415,5 +467,5 @@ func (p *playRun) started(t *turn) {
 		return
 	}
 	t.started = true
-	p.run.emit(event.Event{Kind: event.StepStarted, Play: p.plan.Name, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: t.node().host.Name})
+	p.emit(event.Event{Kind: event.StepStarted, Step: t.step.Name, Key: t.key, Module: t.step.Module, Host: t.member.host().host.Name})
 }

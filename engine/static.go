@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,8 +82,9 @@ func (p *Plan) staticLocalsFor(w where) cty.Value {
 	for _, name := range w.locals {
 		values[name] = cty.DynamicVal
 	}
-	for name, v := range p.static {
-		values[name] = v
+	maps.Copy(values, p.static)
+	if w.play != nil {
+		maps.Copy(values, w.play.static)
 	}
 	return objectOrEmpty(values)
 }
@@ -145,10 +147,11 @@ func (p *Plan) staticStrings(w where, e Expr, what string) ([]string, hcl.Diagno
 
 // bindPlaySettings binds on_error, max_failures and the description of a play.
 func (p *Plan) bindPlaySettings(w where, play *Play) hcl.Diagnostics {
-	decl, own := play.decl, play.locals
+	decl, own := play.decl, play.in(nil)
 	desc, diags := p.staticString(w, p.expr(decl.Description, own))
 	play.Description = desc
 	play.maxFailures = failures{any: true}
+	diags = append(diags, p.bindBatches(w, play)...)
 
 	onError, more := p.staticString(w, p.expr(decl.OnError, own))
 	diags = append(diags, more...)
@@ -208,6 +211,9 @@ func tagged(tags, only, skip []string) bool {
 			return false
 		}
 	}
+	if has(skip, "all") && !has(tags, "always") || has(skip, "tagged") && len(tags) > 0 || has(skip, "untagged") && len(tags) == 0 {
+		return false
+	}
 	never := has(tags, "never")
 	if len(only) == 0 {
 		return !never
@@ -236,6 +242,9 @@ func (p *Plan) choose(o PlanOptions) hcl.Diagnostics {
 				started = true
 			}
 			s.leftOut = !started || !tagged(s.Tags, o.Tags, o.SkipTags)
+			if s.handler && !s.flushed { // what it was notified by was chosen
+				s.leftOut = !tagged(s.Tags, nil, o.SkipTags)
+			}
 		}
 		play.want()
 	}
@@ -259,7 +268,7 @@ func (p *Plan) stepNames() []string {
 func (p *Play) want() {
 	for i := len(p.Steps) - 1; i >= 0; i-- {
 		s := p.Steps[i]
-		if s.leftOut && !s.wanted {
+		if s.leftOut && !s.wanted || s.handler {
 			continue
 		}
 		for _, name := range s.reads {

@@ -13,7 +13,7 @@ func TestEqualResultsAreKeptOnce(t *testing.T) {
 	step := &Step{mod: Module{Results: []Result{{Name: "out", Type: cty.String}}}}
 	play := &playRun{}
 	printed := func(text string) *byte {
-		own := &turn{member: &member{play: play}, step: step}
+		own := &turn{member: &member{play: play}, step: step, bound: &bound{}}
 		results, err := own.results(Values{"out": strings.Clone(text)})
 		if err != nil {
 			t.Fatal(err)

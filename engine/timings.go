@@ -162,7 +162,7 @@ func (t *timings) tell(took float64) {
 		return
 	}
 	t.path.add(nil, deciding, time.Duration(took*float64(time.Second))-t.path.sum())
-	ev := event.Event{Kind: event.Timings, Play: t.play.plan.Name, Seconds: took}
+	ev := event.Event{Kind: event.Timings, Seconds: took}
 	told := map[*Step]bool{}
 	for _, f := range t.folds() {
 		ev.Phases = append(ev.Phases, t.phase(f))
@@ -174,7 +174,7 @@ func (t *timings) tell(took float64) {
 		}
 	}
 	ev.Phases = append(ev.Phases, t.alone())
-	t.play.run.emit(ev)
+	t.play.emit(ev)
 	for _, m := range t.play.members {
 		m.node.clock = nil
 	}
@@ -301,7 +301,7 @@ func (p *playRun) tellTrip(n *node, asked []instanceKey, acted []*Step, seconds 
 	if !p.run.opts.Trips {
 		return
 	}
-	ev := event.Event{Kind: event.RoundTrip, Play: p.plan.Name, Host: n.host.Name, Seconds: seconds}
+	ev := event.Event{Kind: event.RoundTrip, Host: n.host.Name, Seconds: seconds}
 	if n.at != nil {
 		ev.Step = n.at.Name
 	}
@@ -312,7 +312,7 @@ func (p *playRun) tellTrip(n *node, asked []instanceKey, acted []*Step, seconds 
 	for _, s := range acted {
 		ev.Acted = appendNew(ev.Acted, s.Name)
 	}
-	p.run.emit(ev)
+	p.emit(ev)
 }
 
 // orFacts names a step; without one, what is asked are facts.

@@ -13,17 +13,17 @@ import (
 
 // together runs a step that is decided over the fleet, or once for all hosts.
 func (p *playRun) together(ctx context.Context, s *Step) {
-	if why := p.halted(ctx); why != "" {
+	if why := p.haltedAt(ctx, s); why != "" {
 		for _, m := range p.members {
-			if !m.out && m.takesPart(s) {
-				m.reached++
+			if m.goes(s) {
+				p.arrive(m, s)
 				p.cancel(m, s, why)
 			}
 		}
 		return
 	}
 	if s.runOnce {
-		p.once(ctx, s)
+		p.onceForAll(ctx, s)
 		return
 	}
 	p.gatherAll(s)
@@ -45,11 +45,11 @@ func (p *playRun) fleetKeys(ctx context.Context, s *Step) []string {
 	seen := map[string]bool{}
 	var keys []string
 	for _, m := range p.members {
-		if m.out || !m.takesPart(s) {
+		m.part = nil
+		if !m.goes(s) {
 			continue
 		}
-		m.reached++
-		m.part = nil
+		p.arrive(m, s)
 		if t := p.dependency(m, s); t != nil {
 			p.leave(m, t)
 			continue
@@ -77,8 +77,7 @@ func (p *playRun) fleet(ctx context.Context, s *Step, key string) []*turn {
 	var wg sync.WaitGroup
 	for i, m := range p.members {
 		switch in, mine := m.part[key]; {
-		case !m.takesPart(s):
-		case m.out:
+		case m.fell(s):
 			all[i] = p.fallen(m, s, key)
 		case mine:
 			wg.Go(func() {
@@ -142,20 +141,25 @@ func (p *playRun) limitedWords(t *turn, turns []*turn) {
 	}
 }
 
-// once runs a step on the first host that the play still has; where that is lost before anything started there, on the next.
+// onceForAll runs a step on the first host that the play still has; where that is lost before anything started there, on the next.
 // What it leaves is every host's.
-func (p *playRun) once(ctx context.Context, s *Step) {
+func (p *playRun) onceForAll(ctx context.Context, s *Step) {
+	if turns, ran := p.once[s]; ran { // in an earlier batch
+		p.share(nil, s, turns)
+		return
+	}
 	for _, m := range p.members {
-		if m.out || !m.takesPart(s) {
+		if !m.goes(s) {
 			continue
 		}
-		m.reached++
+		p.arrive(m, s)
 		turns, lost := p.onceOn(ctx, m, s)
 		for _, t := range turns {
 			p.finish(t)
 		}
 		p.settle(m, turns)
 		if !lost {
+			p.once[s] = turns
 			p.share(m, s, turns)
 			return
 		}
@@ -174,10 +178,7 @@ func (p *playRun) onceOn(ctx context.Context, m *member, s *Step) (turns []*turn
 	}
 	acted := false
 	for _, in := range list {
-		t := p.begin(ctx, m, s, in)
-		if t.verdict == nil {
-			p.attempts(ctx, p.audience(t))
-		}
+		t := p.instance(ctx, m, s, in, p.audience)
 		if t.verdict.status == event.Unreachable && !acted {
 			return []*turn{t}, true
 		}
@@ -198,9 +199,9 @@ func (p *playRun) audience(t *turn) []*turn {
 		switch {
 		case m == t.member:
 			turns = append(turns, t)
-		case m.takesPart(t.step):
+		case m.goes(t.step) || m.fell(t.step):
 			other := newTurn(m, t.step, t.key)
-			if m.out {
+			if !m.goes(t.step) {
 				other = p.fallen(m, t.step, t.key)
 			}
 			other.each, other.bound = t.each, t.bound
@@ -213,12 +214,13 @@ func (p *playRun) audience(t *turn) []*turn {
 // share gives what a run_once step left to every host; a failure is every host's failure.
 func (p *playRun) share(from *member, s *Step, turns []*turn) {
 	for _, m := range p.members {
-		if m == from || m.out || !m.takesPart(s) {
+		if m == from || !m.goes(s) {
 			continue
 		}
-		m.reached++
+		p.arrive(m, s)
 		for _, t := range turns {
 			m.record(s, t.key, t.instance())
+			m.notify(s, t.instance())
 			if t.verdict.status == event.WouldChange && !t.verdict.masked {
 				m.node.would = append(m.node.would, s.Name)
 			}
@@ -230,15 +232,7 @@ func (p *playRun) share(from *member, s *Step, turns []*turn) {
 	}
 }
 
-// objectOfHosts is play.NAME.
-func (p *playRun) objectOfHosts() cty.Value {
-	hosts := map[string]cty.Value{}
-	for _, m := range p.members {
-		hosts[m.node.host.Name] = m.summary()
-	}
-	return playValue(hosts)
-}
-
+// playValue is play.NAME.
 func playValue(hosts map[string]cty.Value) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{"hosts": objectOrEmpty(hosts)})
 }

@@ -47,6 +47,7 @@ type valueArgs struct {
 	Path    string        `arg:"path"`
 	Words   []string      `arg:"words"`
 	Part    *partArgs     `arg:"part"`
+	Pieces  []partArgs    `arg:"piece"` // of the value, behind value itself
 }
 
 type partArgs struct {
@@ -54,6 +55,14 @@ type partArgs struct {
 }
 
 func (a valueArgs) Ask() []Question { return []Question{ask(a.Key)} }
+
+func (a valueArgs) wanted() string {
+	value := a.Value
+	for _, p := range a.Pieces {
+		value += "+" + p.Name
+	}
+	return value
+}
 
 func valueModule() Module {
 	return PerHost(Module{
@@ -68,6 +77,7 @@ func valueModule() Module {
 			{Name: "size", Type: cty.Number, Default: 0}, {Name: "path", Type: cty.String, As: AsAbsPath},
 			{Name: "words", Type: cty.List(cty.String)},
 			{Name: "part", Block: []Arg{{Name: "name", Type: cty.String, Required: true}}},
+			{Name: "piece", Many: true, Block: []Arg{{Name: "name", Type: cty.String, Required: true}}},
 			{Name: "old", Type: cty.String, Gone: `is gone: use "value"`}, {Name: "later", Type: cty.String, Soon: true},
 		},
 		Results: []Result{
@@ -85,22 +95,22 @@ func valueModule() Module {
 
 func decideValue(a valueArgs, seen Seen) Decision {
 	now := seen.Answers[0]
-	if now.Code == 0 && now.Stdout.String() == a.Value {
-		d := Done{Results: Values{"value": a.Value}}
+	if now.Code == 0 && now.Stdout.String() == a.wanted() {
+		d := Done{Results: Values{"value": a.wanted()}}
 		if len(seen.Past) == 0 {
-			d.Results["before"] = a.Value
+			d.Results["before"] = a.wanted()
 		}
 		if a.Warn != "" {
 			d.Warn = []string{a.Warn}
 		}
 		return d
 	}
-	c := Change{What: "set " + a.Key, Have: now.Stdout.String(), Want: a.Value, Do: do("set %s %s", a.Key, a.Value), Again: a.Again}
+	c := Change{What: "set " + a.Key, Have: now.Stdout.String(), Want: a.wanted(), Do: do("set %s %s", a.Key, a.wanted()), Again: a.Again}
 	if a.By != "" {
 		c.Do = do("%s", a.By)
 	}
 	if a.Then {
-		c.Then = []Answer{said(a.Value)}
+		c.Then = []Answer{said(a.wanted())}
 	}
 	return Act{Changes: []Change{c}, Results: Values{"before": now.Stdout.String()}}
 }
@@ -126,7 +136,7 @@ func (a runArgs) Ask() []Question {
 
 func runModule() Module {
 	return PerHost(Module{
-		Name: "run", Summary: "Run a command.", Judged: true,
+		Name: "run", Summary: "Run a command.", Judged: true, Alongside: true,
 		Args: []Arg{
 			{Name: "command", Type: cty.String, Required: true}, {Name: "creates", Type: cty.String},
 			{Name: "read_only", Type: cty.Bool, Default: false}, {Name: "person", Type: cty.Bool, Default: false}, {Name: "again", Type: cty.Bool, Default: false},

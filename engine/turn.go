@@ -16,8 +16,9 @@ type turn struct {
 	member *member
 	step   *Step
 	key    string // of a for_each instance; "" else
+	on     string // the host that it ran on; "": its own
 	each   cty.Value
-	bound  bound
+	bound  *bound // shared with other hosts
 
 	// out: the host fell out earlier in this play. It is seen by fleet decisions, as unknown, and gets no verdict.
 	out bool
@@ -31,6 +32,7 @@ type turn struct {
 	next    *Act            // decided this round
 	told    Values          // results that the first Act of the turn told
 	started bool            // step_started was told
+	barred  bool            // a block's when does not let the step run
 	begun   time.Time
 
 	verdict *verdict // nil: still going on
@@ -61,7 +63,7 @@ const (
 )
 
 func newTurn(m *member, s *Step, key string) *turn {
-	return &turn{member: m, step: s, key: key, begun: m.play.now()}
+	return &turn{member: m, step: s, key: key, bound: &m.play.unbound, begun: m.play.now()}
 }
 
 func (t *turn) node() *node { return t.member.node }
@@ -86,6 +88,7 @@ func (t *turn) see(p *playRun) {
 	t.seen.Gone = p.gone
 	t.seen.By, t.seen.Keep = p.run.opts.By, p.run.opts.Keep
 	t.seen.Once = t.step.runOnce
+	t.seen.Brief = p.run.opts.Terse && !t.step.read && len(t.seen.Past) == 0
 }
 
 // unreached makes the host unknown to the decision, and ends its turn: unreachable where nothing was begun, unknown where something was, since

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/base64"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"cvsplay/engine/remote"
@@ -26,7 +27,7 @@ func (b *batch) want(expected [][]expectation) {
 			continue
 		}
 		if b.grouped[k] != nil {
-			b.wants[k] = pathWant(b.grouped[k], at, expected)
+			b.wants[k] = b.grouped[k].want(expected)
 		} else {
 			b.wants[k] = all[0].shellWant()
 		}
@@ -70,13 +71,18 @@ func (w *pathWriter) known(s string) {
 	w.text(s)
 }
 
-// pathWant is what pathScript prints for these paths.
-func pathWant(paths []Path, at []spot, expected [][]expectation) *remote.Want {
-	infos := make([]*PathInfo, len(paths))
-	for i, s := range at {
-		if expected[s.inquiry] != nil {
-			infos[i] = &expected[s.inquiry][s.question].answer.Path
+// want is what pathScript prints for these paths.
+func (g *pathGroup) want(expected [][]expectation) *remote.Want {
+	paths, infos := g.paths, make([]*PathInfo, len(g.paths))
+	for i, s := range g.at {
+		if expected[s.inquiry] == nil {
+			continue
 		}
+		info, have := &expected[s.inquiry][s.question].answer.Path, &infos[g.which[i]]
+		if *have != nil && !reflect.DeepEqual(*have, info) {
+			return never() // two steps foretell of one path what cannot both come
+		}
+		*have = info
 	}
 	w := newPathWriter()
 	have := ""

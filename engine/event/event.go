@@ -25,6 +25,7 @@ const (
 	Warning      Kind = "warning"       // Message; Play, Step, Host where it belongs to one
 	RoundTrip    Kind = "round_trip"    // Play, Step (that waits for it), Host, Asked, Acted, Seconds; only where asked for
 	StepDone     Kind = "step_done"     // Play, Step, Key, Module, Host, Status, Ignored, Reason, Changes, Results, Seconds
+	Rescued      Kind = "rescued"       // Play, Step (that had failed), Host, Name (of the block that rescued it)
 	Stopping     Kind = "stopping"      // Play, Message: why no other step starts
 	HostDone     Kind = "host_done"     // Play, Host, Status (worst), Message, NotReached
 	CleanupDone  Kind = "cleanup_done"  // Play, Step (that owes it), Module, Host, Status, Reason, Changes: what is owed to the end of the run
@@ -118,6 +119,8 @@ type StepInfo struct {
 	Step   string `json:"step"`
 	Module string `json:"module"`         // "check" for a check block
 	Once   bool   `json:"once,omitempty"` // one step_done for all hosts (run_once)
+
+	Handler bool `json:"handler,omitempty"` // it runs where it was notified, at each place where handlers do
 }
 
 // A Change is one difference between what is and what is declared.

@@ -12,7 +12,9 @@ type Tally struct {
 type hostTally struct {
 	counts  Counts
 	ignored int // failures among counts that do not make the host bad
-	bad     bool
+	rescued int // the same, of steps whose block rescued them
+	lost    bool
+	failed  map[[2]string]int // bad instances, by play and step
 }
 
 // Handle counts e.
@@ -24,15 +26,19 @@ func (t *Tally) Handle(e Event) {
 		}
 	case StepDone:
 		t.step(e)
+	case Rescued:
+		h, step := t.host(e.Host), [2]string{e.Play, e.Step}
+		h.rescued += h.failed[step]
+		delete(h.failed, step)
 	case HostDone:
 		// A host can be lost without a step of its own: a step done once for all of them failed elsewhere. Where it has an ignored
 		// failure, its worst status does not tell whether it left the play; its steps do.
 		if h := t.host(e.Host); e.Status.Bad() && h.ignored == 0 {
-			h.bad = true
+			h.lost = true
 		}
 	case CleanupDone: // no step of the play, so it is not counted; but one that fails leaves something behind
 		if e.Status.Bad() {
-			t.host(e.Host).bad = true
+			t.host(e.Host).lost = true
 		}
 	case Stopping:
 		t.stopped = true
@@ -46,7 +52,10 @@ func (t *Tally) step(e Event) {
 	case e.Status == Failed && e.Ignored:
 		h.ignored++
 	case e.Status.Bad():
-		h.bad = true
+		if h.failed == nil {
+			h.failed = map[[2]string]int{}
+		}
+		h.failed[[2]string{e.Play, e.Step}]++
 	case e.Status == Changed || e.Status == WouldChange:
 		t.changed = true
 	}
@@ -77,10 +86,20 @@ func (t *Tally) Recap() map[string]Counts {
 	return recap
 }
 
-// Bad tells whether the host has failed: ignored failures do not count.
+// Bad tells whether the host has failed: failures that were ignored or rescued do not count.
 func (t *Tally) Bad(host string) bool {
 	h := t.hosts[host]
-	return h != nil && h.bad
+	return h != nil && h.bad()
+}
+
+func (h *hostTally) bad() bool { return h.lost || len(h.failed) > 0 }
+
+// Rescued is how many of the host's failures a block rescued. Its counts of failed and refused have them too.
+func (t *Tally) Rescued(host string) int {
+	if h := t.hosts[host]; h != nil {
+		return h.rescued
+	}
+	return 0
 }
 
 // Ignored is how many of the host's failures were ignored. Its count of failed has them too.
@@ -97,7 +116,7 @@ func (t *Tally) AnyBad() bool {
 		return true
 	}
 	for _, h := range t.hosts {
-		if h.bad {
+		if h.bad() {
 			return true
 		}
 	}

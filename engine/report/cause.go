@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	"cvsplay/engine/event"
@@ -111,6 +112,24 @@ func (c *causes) add(e event.Event, reason string, t *tail) (found *cause, first
 	found.addOutput(e.Host, t)
 	c.ofHost[e.Host] = found
 	return found, first
+}
+
+// rescue takes back what a block made up for: it is no reason for which the host has failed.
+func (c *causes) rescue(e event.Event) {
+	for _, found := range c.list {
+		if found.play == e.Play && found.step == e.Step {
+			found.hosts = slices.DeleteFunc(found.hosts, func(host string) bool { return host == e.Host })
+		}
+	}
+	c.list = slices.DeleteFunc(c.list, func(found *cause) bool { return len(found.hosts) == 0 })
+	for id, found := range c.index {
+		if len(found.hosts) == 0 {
+			delete(c.index, id)
+		}
+	}
+	if last := c.ofHost[e.Host]; last != nil && last.play == e.Play && last.step == e.Step {
+		delete(c.ofHost, e.Host)
+	}
 }
 
 func (c *cause) addOutput(host string, t *tail) {

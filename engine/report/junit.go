@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -56,7 +57,7 @@ type junitCase struct {
 	Skipped *junitMessage `xml:"skipped,omitempty"`
 	Out     *junitText    `xml:"system-out,omitempty"`
 
-	host string
+	host, step string
 }
 
 // A junitMessage says why a case did not pass.
@@ -122,6 +123,8 @@ func (r *junit) Handle(e event.Event) {
 			e.Reason = e.Message
 			s.add(e, "play", nil)
 		}
+	case event.Rescued:
+		r.suite(e.Play).rescue(e)
 	case event.Stopping:
 		r.notes = append(r.notes, e.Message)
 	case event.Warning:
@@ -162,7 +165,14 @@ func (r *junit) Close() error {
 
 // ending is why the run as a whole did not end well, where no case tells.
 func (r *junit) ending() string {
-	blamed := slices.ContainsFunc(r.suites, func(s *junitSuite) bool { return len(s.bad) > 0 })
+	blamed := slices.ContainsFunc(r.suites, func(s *junitSuite) bool {
+		for _, bad := range s.bad {
+			if bad {
+				return true
+			}
+		}
+		return false
+	})
 	switch {
 	case r.done == nil:
 		return "the run did not come to its end"
@@ -193,9 +203,24 @@ func (r *junit) suite(play string) *junitSuite {
 	return s
 }
 
+// rescue lets the cases pass that a block made up for.
+func (s *junitSuite) rescue(e event.Event) {
+	s.bad[e.Host] = false
+	for _, c := range s.Cases {
+		switch {
+		case c.host != e.Host:
+		case c.step == e.Step && c.Failure != nil:
+			c.Out = &junitText{inXML([]string{fmt.Sprintf("failed, which the block %s rescued: %s", Safe(e.Name), c.Failure.Message)})}
+			c.Failure = nil
+		default:
+			s.bad[e.Host] = s.bad[e.Host] || c.Failure != nil || c.Error != nil
+		}
+	}
+}
+
 // add makes a case of how a step ended; end is what it printed last.
 func (s *junitSuite) add(e event.Event, name string, end *tail) {
-	c := &junitCase{Class: s.Name + "." + Safe(e.Host), Name: name, Time: junitTime(e.Seconds), host: e.Host}
+	c := &junitCase{Class: s.Name + "." + Safe(e.Host), Name: name, Time: junitTime(e.Seconds), host: e.Host, step: e.Step}
 	s.Cases = append(s.Cases, c)
 	m := messageOf(e)
 	switch e.Status {

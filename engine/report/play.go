@@ -46,6 +46,9 @@ func (p *play) handle(e event.Event) {
 	if _, ok := p.at[e.Host]; !ok || e.Host == "" {
 		return
 	}
+	if known && p.steps[i].Handler { // it may run before steps that stand above it, and again
+		known = false
+	}
 	switch e.Kind {
 	case event.StepStarted:
 		if known {
@@ -67,9 +70,6 @@ func (p *play) handle(e event.Event) {
 		}
 		s.closed = s.closed || s.Once
 		p.reach(e.Host, i+1)
-		if e.Status.Bad() && !e.Ignored {
-			p.reach(e.Host, len(p.steps))
-		}
 	case event.HostDone:
 		p.reach(e.Host, len(p.steps))
 	}

@@ -36,6 +36,7 @@ type row struct {
 	hosts     []string
 	low, high event.Counts
 	ignored   int
+	rescued   int
 	bad       bool
 	first     int // place in the inventory
 }
@@ -75,6 +76,9 @@ func (t *transcript) counts() {
 	if slices.ContainsFunc(rows, func(r row) bool { return r.ignored > 0 }) {
 		t.print(t.styles.faint.Render("* failures that the playbook ignores are among them"))
 	}
+	if slices.ContainsFunc(rows, func(r row) bool { return r.rescued > 0 }) {
+		t.print(t.styles.faint.Render("† failures that a block rescued are among them"))
+	}
 }
 
 // number is the count of one state in a row.
@@ -93,6 +97,9 @@ func (t *transcript) number(r row, s event.Status) cell {
 	}
 	if s == event.Failed && r.ignored > 0 {
 		text += "*"
+	}
+	if (s == event.Failed || s == event.Refused) && r.rescued > 0 && high > 0 {
+		text += "†"
 	}
 	return cell{text: text, style: style, right: true}
 }
@@ -120,14 +127,14 @@ func (t *transcript) rows() []row {
 	}
 	index := map[string]*row{}
 	for host, counts := range recap {
-		ignored, bad := t.tally.Ignored(host), t.tally.Bad(host)
-		id := fmt.Sprint(bad, ignored)
+		ignored, rescued, bad := t.tally.Ignored(host), t.tally.Rescued(host), t.tally.Bad(host)
+		id := fmt.Sprint(bad, ignored, rescued)
 		for _, s := range event.Statuses() {
 			id += fmt.Sprintf(" %d", counts[s])
 		}
 		r := index[id]
 		if r == nil {
-			r = &row{low: counts, high: counts, ignored: ignored, bad: bad, first: len(t.order)}
+			r = &row{low: counts, high: counts, ignored: ignored, rescued: rescued, bad: bad, first: len(t.order)}
 			index[id] = r
 		}
 		r.hosts = append(r.hosts, host)
@@ -162,11 +169,11 @@ func share(rows []row, chosen func(row) bool) []row {
 			out = append(out, r)
 		case at < 0:
 			at = len(out)
-			out = append(out, row{hosts: slices.Clone(r.hosts), low: r.low, high: r.high, ignored: r.ignored, bad: r.bad})
+			out = append(out, row{hosts: slices.Clone(r.hosts), low: r.low, high: r.high, ignored: r.ignored, rescued: r.rescued, bad: r.bad})
 		default:
 			all := &out[at]
 			all.hosts = append(all.hosts, r.hosts...)
-			all.ignored = max(all.ignored, r.ignored)
+			all.ignored, all.rescued = max(all.ignored, r.ignored), max(all.rescued, r.rescued)
 			low, high := event.Counts{}, event.Counts{}
 			for _, s := range event.Statuses() {
 				low[s] = min(all.low[s], r.low[s])

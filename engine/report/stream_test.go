@@ -294,6 +294,8 @@ func several() []event.Event {
 	s.add(event.Event{Kind: event.Stopping, Play: "roll", Message: "1 of 1 hosts of the batch failed, max_failures is 0"})
 	s.leave("gpu2", event.Failed, 0)
 	s.add(event.Event{Kind: event.BatchStarted, Play: "roll", Batch: 2, Hosts: hosts("gpu[3-4]")})
+	s.done("drain", "gpu3", event.Refused, event.Event{Reason: "it runs a job"})
+	s.add(event.Event{Kind: event.Rescued, Play: "roll", Step: "drain", Host: "gpu3", Name: "quiet"})
 	s.done("drain", "gpu[3-4]", event.Cancelled, reason("the play was stopped"))
 	s.leave("gpu[3-4]", event.Cancelled, 1)
 	s.output("ref", "", "registry.example.com/rocm/cvs@sha256:5b0b")

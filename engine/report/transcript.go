@@ -96,6 +96,8 @@ func (t *transcript) handle(e event.Event) []string {
 		}
 		e.Step = strings.TrimSpace(e.Step + " cleanup")
 		t.stepDone(e)
+	case event.Rescued:
+		t.causes.rescue(e)
 	case event.Stopping:
 		t.stopping = append(t.stopping, e.Message)
 		t.told("stopping", t.styles.badBold.Render, e.Message)

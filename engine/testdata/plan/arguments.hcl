@@ -6,7 +6,7 @@ play "p" {
   }
   step "value" "b" { # ERROR: The argument "value" is required, but it is not set.
     key   = "a"
-    vlaue = "1" # ERROR: A value step has no argument "vlaue". Did you mean "value"?
+    vlaue = "1" # ERROR: The module value has no argument "vlaue". Did you mean "value"?
   }
   step "value" "c" {
     key   = ["a"] # ERROR: Incorrect attribute value type
@@ -17,7 +17,7 @@ play "p" {
     key     = "a"
     value   = "1"
     mode    = "0999" # ERROR: mode: "0999" is no file mode
-    pattern = "(?<=x)y" # ERROR: pattern: "(?<=x)y" is no regular expression that RE2 knows
+    pattern = "(?<=x)y" # ERROR: pattern: "(?<=x)y" is no regular expression of RE2
     wait    = "10 minutes" # ERROR: wait: "10 minutes" is no duration; write it like "90s", "10m" or "1h30m".
     state   = "presnt" # ERROR: state: "presnt" is not one of "present", "absent"; did you mean "present"?
     path    = "etc/hosts" # ERROR: path: "etc/hosts": a path on the host has to be absolute.
@@ -30,7 +30,7 @@ play "p" {
     wait  = "-5s" # ERROR: a duration has to be longer than nothing
     part { # ERROR: The argument "part.name" is required, but it is not set.
     }
-    prat { # ERROR: A value step has no argument "prat". Did you mean "part"?
+    prat { # ERROR: The module value has no argument "prat". Did you mean "part"?
     }
   }
   step "value" "f" {
@@ -50,7 +50,7 @@ play "p" {
   step "value" "i" {
     key   = "a"
     value = "1"
-    whne  = true # ERROR: A value step has no argument "whne". Did you mean "when"?
+    whne  = true # ERROR: The module value has no argument "whne". Did you mean "when"?
   }
   check "c1" {
     condition     = ["no"] # ERROR: Wrong type

@@ -25,7 +25,7 @@ play "first" {
   step "value" "second" {
     key   = step.strat.key # ERROR: There is no step "strat" in play "first". Did you mean "start"?
     value = step.start.valeu # ERROR: There is no result of value steps "valeu". Did you mean "value"?
-    when  = step.second.changed # ERROR: Step refers to itself: step.second has no results before it has run; in changed_when, fail_when and until write self.
+    when  = step.second.changed # ERROR: Step refers to itself: step.second has no results before it has run; in changed_when, fail_when, until and postcondition write self.
   }
   step "value" "third" {
     key   = step.last.key # ERROR: Step comes later: The step "last" stands below this one, on line
@@ -35,7 +35,7 @@ play "first" {
   step "value" "fourth" {
     key   = hots.name # ERROR: There is no "hots" here. Did you mean "host
     value = host.nmae # ERROR: There is no value of host "nmae". Did you mean "name"?
-    when  = self.ok # ERROR: "self" has a value only in changed_when, fail_when and until.
+    when  = self.ok # ERROR: "self" has a value only in changed_when, fail_when, until and postcondition.
   }
   step "value" "fifth" {
     key          = each.key # ERROR: "each" has a value only in a step with for_each.

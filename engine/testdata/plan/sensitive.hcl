@@ -21,12 +21,12 @@ play "p" {
   step "value" "b" {
     key      = "a"
     value    = "1"
-    for_each = var.hosts # ERROR: For_each may not be sensitive
+    for_each = var.hosts # ERROR: for_each may not be sensitive
   }
   step "value" "c" {
     key      = each.key
     value    = "1"
-    for_each = [var.token] # ERROR: For_each may not have sensitive keys
+    for_each = [var.token] # ERROR: for_each may not have sensitive keys
   }
   step "value" "d" {
     key   = "a"

@@ -14,20 +14,20 @@ play "p" {
     run_once = host.name == "n1" # ERROR: No host here
     barrier  = "perhaps" # ERROR: Wrong type
     tags     = [1, null] # ERROR: No element may be null
-    timeout  = "soon" # ERROR: Timeout: "soon" is no duration
+    timeout  = "soon" # ERROR: timeout: "soon" is no duration
   }
   step "value" "b" {
     key          = "a"
     value        = "1"
     hosts        = "head2" # ERROR: The inventory has no host "head2", but one named "head".
     changed_when = false # ERROR: changed_when does not apply: A value step finds out by itself whether it changed something
-    become       = 7 # ERROR: Become has to be true, false, or the name of a user.
-    env          = { "A-B" = "1" } # ERROR: Env: "A-B" is no name of a variable
+    become       = 7 # ERROR: become has to be true, false, or the name of a user.
+    env          = { "A-B" = "1" } # ERROR: env: "A-B" is no name of a variable
   }
   step "value" "c" {
     key      = "a"
     value    = "1"
-    inside   = "box" # ERROR: Inside: "box" is neither a container step such as step.box nor "container:NAME".
+    inside   = "box" # ERROR: inside: "box" is neither a container step such as step.box nor "container:NAME"
     for_each = ["a", "b", "a"] # ERROR: "a" is in the list twice
     retry {
       attempts = 0 # ERROR: attempts has to be a whole number, at least 1; it counts the first attempt.
@@ -38,9 +38,9 @@ play "p" {
   step "value" "d" {
     key      = "a"
     value    = "1"
-    for_each = 5 # ERROR: For_each needs a map, a set of strings, or a list of distinct strings.
-    env      = ["A=1"] # ERROR: Env has to be a map of strings
-    inside   = step.a # ERROR: Inside takes a container step such as step.box, or "container:NAME".
+    for_each = 5 # ERROR: for_each needs a map, a set of strings, or a list of distinct strings.
+    env      = ["A=1"] # ERROR: env has to be a map of strings
+    inside   = step.a # ERROR: inside takes a container step such as step.box, or "container:NAME".
     retry {
       attempts = 1.5 # ERROR: attempts has to be a whole number
     }
@@ -48,7 +48,7 @@ play "p" {
   step "run" "e" {
     command   = "say x"
     fail_when = self.rc # ERROR: Wrong type
-    env       = { A = "x\u0000y" } # ERROR: Env: A holds a NUL byte
+    env       = { A = "x\u0000y" } # ERROR: env: A holds a NUL byte
   }
   step "box" "box" {
     name = "b"

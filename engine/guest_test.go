@@ -1,0 +1,22 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestOnErrors(t *testing.T) {
+	for name, c := range map[string]struct{ step, want string }{
+		"unknown host":   {"step \"value\" \"a\" {\n on = \"n4\"\n key = \"a\"\n value = \"1\"\n}", `the inventory has no host "n4". Did you mean "n1"?`},
+		"no name":        {"step \"value\" \"a\" {\n on = [\"n1\"]\n key = \"a\"\n value = \"1\"\n}", `takes the name of a host, or "controller"`},
+		"fleet":          {"step \"everywhere\" \"a\" {\n on = \"n1\"\n key = \"a\"\n}", "is decided over all hosts of the play"},
+		"all is no host": {"step \"value\" \"a\" {\n on = \"all\"\n key = \"a\"\n value = \"1\"\n}", `has no host "all"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			diags := planOf(t, map[string]string{"playbook.hcl": "play \"p\" {\n  hosts = group.all\n" + c.step + "\n}\n", "inventory.hcl": threeHosts})
+			if !strings.Contains(strings.ToLower(diags.Error()), strings.ToLower(c.want)) {
+				t.Errorf("got %v, want %q", diags, c.want)
+			}
+		})
+	}
+}

@@ -42,8 +42,12 @@ type realEngine struct {
 // onEachEngine runs a test on Docker and on Podman. Whatever has to differ between them is in realEngine, or said in the test.
 func onEachEngine(t *testing.T, test func(t *testing.T, e *realEngine)) {
 	t.Helper()
+	t.Parallel()
 	for _, runtime := range []string{engine.DockerRuntime, engine.PodmanRuntime} {
-		t.Run(runtime, func(t *testing.T) { test(t, newRealEngine(t, runtime)) })
+		t.Run(runtime, func(t *testing.T) {
+			t.Parallel()
+			test(t, newRealEngine(t, runtime))
+		})
 	}
 }
 
@@ -54,9 +58,10 @@ func newRealEngine(t *testing.T, runtime string) *realEngine {
 	if runtime == engine.DockerRuntime { // podman has folders of its own for each test
 		remotetest.Alone(t, runtime)
 	}
-	e := &realEngine{
-		containerBench: containerBench{t: t, run: "run-1", past: map[string][]engine.Outcome{}},
-		runtime:        runtime, prefix: fmt.Sprintf("cvsplaytest%d", time.Now().UnixNano()),
+	prefix := fmt.Sprintf("cvsplaytest%d", time.Now().UnixNano())
+	e := &realEngine{ // whose shells tell the run, and so no other test may have one of that name
+		containerBench: containerBench{t: t, run: prefix + "-run-1", past: map[string][]engine.Outcome{}},
+		runtime:        runtime, prefix: prefix,
 	}
 	e.registry = e.serve(ggcrregistry.New(ggcrregistry.Logger(log.New(io.Discard, "", 0))))
 	e.ask = func(_ string, q engine.Question) engine.Answer { return e.here(q) }
@@ -200,6 +205,7 @@ func (e *realEngine) image(config v1.Config, content string) v1.Image {
 	layer := must(tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(root)), nil }))
 	img := must(mutate.AppendLayers(empty.Image, layer))
 	config.Env = append(config.Env, "PATH=/bin")
+	config.StopSignal = "SIGKILL" // sleep as the first process heeds no other, and would be waited for
 	return must(mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: archOf(machine(e.t)), RootFS: must(img.ConfigFile()).RootFS, Config: config}))
 }
 

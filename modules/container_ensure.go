@@ -72,7 +72,7 @@ container to the account that this step asked as. Without systemd nothing runs P
 ` + "`shm_size`" + ` does not count where ` + "`ipc`" + ` is the host's or another container's, which has a size of its own.`,
 	Example: `step "container_ensure" "box" {
   name     = "cvs_rvs"
-  image    = "docker.io/rocm/cvs:latest"
+  image    = "docker.io/rocm/cvs:2"
   lifetime = "persistent"
   profile  = "rocm"
 }
@@ -81,6 +81,7 @@ container to the account that this step asked as. Without systemd nothing runs P
 	Results: containerResults,
 	Place:   true,
 	Check:   checkContainer,
+	Hints:   hintContainer,
 }
 
 var containerArguments = []engine.Arg{
@@ -251,6 +252,21 @@ func checkContainer(in engine.Inputs) []engine.Complaint {
 		out = append(out, engine.Complaint{Arg: "registry", Say: "with image_tar nothing is pulled, so there is nothing to log in for"})
 	}
 	return append(out, complainRegistry(in)...)
+}
+
+// hintContainer finds images whose tag is another image tomorrow, where this step brings them.
+func hintContainer(in engine.Inputs) []engine.Complaint {
+	if in.Has("image_tar") || in.String("lifetime") == noLaunch || in.String("pull") == pullNever {
+		return nil
+	}
+	ref, err := parseReference(in.String("image"))
+	if err != nil || ref.Digest != "" || ref.Tag != "latest" {
+		return nil
+	}
+	return []engine.Complaint{{
+		Arg: "image", HintID: "image-latest",
+		Say: "the tag latest is another image tomorrow, and on a node that pulls later: resolve it once, by an image_digest step before this one, and use its ref; or name a version",
+	}}
 }
 
 func complainRegistry(in engine.Inputs) []engine.Complaint {

@@ -190,16 +190,20 @@ func newFieldBench(t *testing.T, e *realEngine) *fieldBench {
 		e.ctr("volume", "rm", e.prefix)
 	})
 	b.words = []string{"BOX", b.box, "NET", e.prefix, "DIR", dir}
-	for i, port := range freePorts(t, 6) {
+	from := 23000
+	if e.runtime == engine.PodmanRuntime { // which runs beside Docker
+		from = 27000
+	}
+	for i, port := range freePorts(t, from, 6) {
 		b.words = append(b.words, fmt.Sprintf("PORT%d", i+1), strconv.Itoa(port))
 	}
 	return b
 }
 
-// freePorts are ports that nobody listens on, one after the other.
-func freePorts(t *testing.T, n int) []int {
+// freePorts are n ports that nobody listens on, one after the other, of the 4000 from the given one on.
+func freePorts(t *testing.T, from, n int) []int {
 	t.Helper()
-	for first := 23000; first < 32000; first += n {
+	for first := from; first < from+4000; first += n {
 		var out []int
 		for port := first; port < first+n; port++ {
 			tcp, err := net.Listen("tcp", fmt.Sprintf(":%d", port))

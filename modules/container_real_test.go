@@ -144,7 +144,7 @@ func testContainerFailsOnRealEngine(t *testing.T, e *realEngine) {
 		one := map[string]containerArgs{"a": e.args("a", func(*containerArgs) {})}
 		ends, _ := e.ensure(one)
 		expect(t, "fresh", ends["a"], "done")
-		e.run = "run-2"
+		e.run = e.prefix + "-run-2"
 		ends, transcript := e.ensure(one)
 		expect(t, "stale", ends["a"]+"\n"+transcript, "done\na: act: remove stale container, launch container\n")
 	})

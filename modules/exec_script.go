@@ -77,12 +77,13 @@ connection was lost is ` + "`unknown`" + ` and not run again, unless ` + "`creat
   timeout = "10m"
 }
 `,
-	Args:    execArguments,
-	Results: execResults,
-	Judged:  true,
-	Looks:   func(in engine.Inputs) bool { return in.True("read_only") },
-	Check:   checkExec,
-	Hints:   hintExec,
+	Args:      execArguments,
+	Results:   execResults,
+	Judged:    true,
+	Alongside: true,
+	Looks:     func(in engine.Inputs) bool { return in.True("read_only") },
+	Check:     checkExec,
+	Hints:     hintExec,
 }
 
 var execArguments = []engine.Arg{

@@ -277,6 +277,7 @@ var counting = `for c in /proc/[0-9]*/cmdline; do { tr '\000' ' ' <$c; echo; } 2
 
 func TestExecTimeoutLeavesNothing(t *testing.T) {
 	onHosts(t, func(t *testing.T, inventory string) {
+		t.Parallel()
 		for _, readOnly := range []bool{false, true} {
 			t.Run(fmt.Sprintf("read_only %v", readOnly), func(t *testing.T) {
 				done := perform(t, inventory, execStep("it", fmt.Sprintf("script = %q\ntimeout = \"1s\"\nread_only = %v\nignore_errors = true\nfail_regex = [\"beg\"]", spawning, readOnly))+
@@ -295,6 +296,7 @@ func TestExecTimeoutLeavesNothing(t *testing.T) {
 
 // The same inside of a container, whose processes the account may not signal on the host: they are the container engine's.
 func TestExecTimeoutInsideLeavesNothing(t *testing.T) {
+	t.Parallel()
 	inside := func(t *testing.T, inventory, image, runtime string) {
 		box := fmt.Sprintf("step \"container_ensure\" \"box\" {\n  name = \"exec_timeout\"\n  image = %q\n  runtime = %q\n  lifetime = \"persistent\"\n}\n", image, runtime)
 		in := "inside = step.box\nhosts = [\"node1\"]\n"
@@ -309,10 +311,12 @@ func TestExecTimeoutInsideLeavesNothing(t *testing.T) {
 		}
 	}
 	t.Run("lab", func(t *testing.T) {
+		t.Parallel()
 		fleet := modtest.LabFleet(t, 1)
 		inside(t, fleet.Inventory(), fleet.Image(), "docker")
 	})
 	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
 		c := remotetest.UseCluster(t)
 		for _, who := range []struct{ name, inventory, runtime string }{
 			{"root, docker", c.Inventory, "docker"}, {"an account with sudo, docker", c.AsAmd, "docker"}, {"root, podman", c.Inventory, "podman"},
@@ -344,6 +348,7 @@ func TestExecKilledInsideLeavesNothing(t *testing.T) {
 
 // What the account may not end is named.
 func TestExecTimeoutNamesSurvivors(t *testing.T) {
+	t.Parallel()
 	c := remotetest.UseCluster(t)
 	script := strings.ReplaceAll("sudo -n sh -c 'trap \"\" TERM; sleep NAP6; :' &\necho begun\nsleep NAP7\n", "NAP", naps)
 	done := perform(t, c.AsAmd, execStep("it", fmt.Sprintf("hosts = [\"node1\"]\ntimeout = \"2s\"\nscript = %q", script)), modtest.Run)

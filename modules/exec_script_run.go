@@ -74,6 +74,9 @@ func decideExec(a execArgs, seen engine.Seen) engine.Decision {
 		}
 	}
 	if v.holds != "" {
+		if seen.Brief {
+			return engine.Done{}
+		}
 		return engine.Done{Results: notRun()}
 	}
 	return engine.Act{

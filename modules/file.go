@@ -234,6 +234,9 @@ func (a fileArgs) decideDirectory(now engine.PathInfo, seen engine.Seen) engine.
 		}
 		changes = append(changes, c...)
 	}
+	if len(changes) == 0 && seen.Brief {
+		return engine.Done{}
+	}
 	after := attr.after(now)
 	return settle(changes, a.foretell(after, seen), fileValues(p, after))
 }

@@ -50,7 +50,7 @@ func normMode(mode string) string {
 		return ""
 	}
 	n, err := strconv.ParseUint(mode, 8, 16)
-	if err != nil {
+	if err != nil || len(mode) == 4 {
 		return mode
 	}
 	return fmt.Sprintf("%04o", n)

@@ -65,6 +65,9 @@ func (w fileWant) decide(now engine.PathInfo, seen engine.Seen) engine.Decision 
 	} else {
 		changes = w.attributes.changes(w.path, now)
 	}
+	if len(changes) == 0 && seen.Brief {
+		return engine.Done{}
+	}
 	then := append([]engine.Answer{given(after), seen.Answers[min(1, len(seen.Answers)-1)]}, w.more...)
 	return settle(changes, then, fileValues(w.path, after))
 }
@@ -230,7 +233,7 @@ func fileValues(p string, info engine.PathInfo) engine.Values {
 
 // withBefore adds the result "before": what was there before the first change. An Act tells it; once something was done only that Act knew.
 func withBefore(d engine.Decision, now engine.PathInfo, past []engine.Outcome) engine.Decision {
-	if len(past) > 0 {
+	if done, ok := d.(engine.Done); len(past) > 0 || ok && done.Results == nil {
 		return d
 	}
 	before := map[string]any{"kind": string(now.Kind), "sha256": nil, "mode": nil, "size": nil, "owner": nil, "group": nil, "target": nil}

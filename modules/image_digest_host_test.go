@@ -245,15 +245,15 @@ func TestHostWays(t *testing.T) {
 		{"docker before 18.09, with curl", map[string]string{"docker": olderDocker, "curl": `
 			/bin/cat >/dev/null
 			case $* in
-			"-isS --max-time 1 --unix-socket "*"/docker.sock -K - http://docker/distribution/reg.test/app:1/json") printf 'HTTP/1.1 404 Not Found\r\n\r\n{"message":"manifest unknown: no such tag"}\n' ;;
+			"-isS --max-time 5 --unix-socket "*"/docker.sock -K - http://docker/distribution/reg.test/app:1/json") printf 'HTTP/1.1 404 Not Found\r\n\r\n{"message":"manifest unknown: no such tag"}\n' ;;
 			*) echo "unexpected: $*" ;;
 			esac`}, false, "not found: manifest unknown: no such tag"},
 		{"an engine that hangs", map[string]string{"docker": stuckEngine}, false, "timed out: timed out"},
 		{"an engine whose answers are lost", map[string]string{"docker": unluckyEngine}, false, digestC},
 		{"podman without skopeo", map[string]string{"podman": "exit 0"}, false, "cannot: podman cannot ask a registry without pulling: skopeo, which can, is not installed"},
-		{"podman with skopeo", skopeo(`[ "$*" = "--command-timeout 1s inspect --raw docker://reg.test/app:1" ] || exit 9
+		{"podman with skopeo", skopeo(`[ "$*" = "--command-timeout 5s inspect --raw docker://reg.test/app:1" ] || exit 9
 			printf '%s' '` + raw + `'`), false, manifestDigest(raw)},
-		{"skopeo, insecure", skopeo(`[ "$*" = "--command-timeout 1s inspect --raw --tls-verify=false docker://reg.test/app:1" ] || exit 9
+		{"skopeo, insecure", skopeo(`[ "$*" = "--command-timeout 5s inspect --raw --tls-verify=false docker://reg.test/app:1" ] || exit 9
 			printf '%s' '` + raw + `'`), true, manifestDigest(raw)},
 		{"skopeo, a last line that ends", skopeo(`printf '%s\n' '` + raw + `'`), false, manifestDigest(raw + "\n")},
 		{"skopeo, refused", skopeo(`echo 'level=fatal msg="reading manifest 1 in reg.test/app: denied: not for you"' >&2; exit 1`), false, "denied: level=fatal"},
@@ -272,7 +272,7 @@ func TestHostWays(t *testing.T) {
 					t.Fatal(err)
 				}
 				q := imageDigestArgs{Image: "reg.test/app:1", Insecure: tt.insecure}.hostQuestion(ref)
-				q.Args[1] = "1"
+				q.Args[1] = "5"
 				h := readHostAnswer(s.run(t, argv, q))
 				got := h.info.Digest
 				switch {

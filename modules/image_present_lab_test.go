@@ -254,6 +254,7 @@ func holds(h *lab.Host, name string) bool {
 
 // On real nodes, over real sshds: the archive leaves this machine once, for root and for an account that has the runtime by sudo only.
 func TestImageCopiedOnCluster(t *testing.T) {
+	t.Parallel()
 	fleet := modtest.ClusterFleet(t)
 	const size = 8 << 20
 	for _, c := range []struct{ name, inventory, more string }{

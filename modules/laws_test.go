@@ -9,14 +9,17 @@ import (
 	"cvsplay/modules/modtest"
 )
 
-func TestEveryModuleHasItsCases(t *testing.T) { modtest.Covered(t, modules.All(), lawCases) }
+func TestEveryModuleHasItsCases(t *testing.T) { modtest.Covered(t, withDefined(t), everyCase()) }
 
 func TestLawsOnTheLab(t *testing.T) {
-	modtest.Laws(t, modtest.LabFleet(t, 3), modules.All(), lawCases)
+	t.Parallel()
+	modtest.Laws(t, modtest.LabFleet(t, 3), withDefined(t), everyCase())
 }
 
+// Not beside other tests: those that wait for its cluster would take the places of its cases, which run side by side.
 func TestLawsOnTheCluster(t *testing.T) {
-	modtest.Laws(t, modtest.ClusterFleet(t), modules.All(), lawCases)
+	t.Parallel()
+	modtest.Laws(t, modtest.ClusterFleet(t), withDefined(t), everyCase())
 }
 
 func TestSchemas(t *testing.T) {

@@ -96,9 +96,15 @@ func reaches(where, port string) string {
 
 const hasNone = "if [ -e /run/cvsplay-sshd-%[1]s.pid ]; then kill \"$(cat /run/cvsplay-sshd-%[1]s.pid)\" 2>/dev/null || :; rm -f /run/cvsplay-sshd-%[1]s.*; fi\n"
 
-func TestSSHDOnTheLab(t *testing.T) { sshdRows(t, modtest.LabFleet(t, 3)) }
+func TestSSHDOnTheLab(t *testing.T) {
+	t.Parallel()
+	sshdRows(t, modtest.LabFleet(t, 3))
+}
 
-func TestSSHDOnTheCluster(t *testing.T) { sshdRows(t, modtest.ClusterFleet(t)) }
+func TestSSHDOnTheCluster(t *testing.T) {
+	t.Parallel()
+	sshdRows(t, modtest.ClusterFleet(t))
+}
 
 func sshdRows(t *testing.T, fleet modtest.Fleet) {
 	clear := func() {

@@ -21,6 +21,7 @@ func Laws(t *testing.T, fleet Fleet, modules engine.Modules, cases []Case) {
 			s.benches = append(s.benches, &bench{Case: c, session: s})
 		}
 	}
+	t.Cleanup(s.clear)
 	s.prepare(t)
 	s.asked(t)
 	s.changed(t)
@@ -68,8 +69,8 @@ func settling(b *bench) bool { return b.Settles == Settles }
 func refusing(b *bench) bool { return b.Without == Refuses }
 func goingOn(b *bench) bool  { return b.Without == GoesOn && b.changes() }
 
-// prepare brings the hosts to the state that the cases begin from.
-func (s *session) prepare(t *testing.T) {
+// clear takes away what cases left on the hosts.
+func (s *session) clear() {
 	s.fleet.Clear()
 	var script strings.Builder
 	for _, b := range s.benches {
@@ -78,6 +79,11 @@ func (s *session) prepare(t *testing.T) {
 	for _, host := range s.fleet.Hosts() {
 		s.fleet.Exec(host, script.String())
 	}
+}
+
+// prepare brings the hosts to the state that the cases begin from.
+func (s *session) prepare(t *testing.T) {
+	s.clear()
 	s.each(t, "prepare", all, func(b *bench, t *testing.T) {
 		for _, steps := range []string{b.Before, b.Given} {
 			if steps == "" || b.broken {

@@ -187,7 +187,7 @@ play "run_rvs" {
 output "rvs" {
   description = "Verdict of each test on each node"
   value = { for node, h in play.run_rvs.hosts : node => {
-    for test in keys(local.tests) : test => try(local.verdicts[h.step.test[test].status], h.step.test[test].status, "not run")
+    for test in keys(local.tests) : test => run.check ? "skipped" : try(local.verdicts[h.step.test[test].status], h.step.test[test].status, "not run")
   } }
 }
 

@@ -339,8 +339,8 @@ play "rvs" {
 
 output "rvs" {
   description = "Verdict of each test on each node"
-  value = { for node in keys(merge(play.preflight.hosts, play.rvs.hosts)) : node => {
-    for test in keys(local.tests) : test => try(
+  value = { for node, there in merge({ for node in keys(play.preflight.hosts) : node => false }, { for node in keys(play.rvs.hosts) : node => true }) : node => {
+    for test in keys(local.tests) : test => run.check ? (there ? "skipped" : "not run") : try(
       local.verdicts[play.rvs.hosts[node].step.test[test].status], play.rvs.hosts[node].step.test[test].status, "not run"
     )
   } }

@@ -67,6 +67,7 @@ func pods(c *remotetest.Cluster) map[string]string {
 // Podman on real nodes that have Docker too: check tells and changes nothing, the run changes just that, the second run nothing; a node that was down has its
 // container, in which podman then sees one that was never started, started again with its files; a node that is down is unknown.
 func TestPodmanOnCluster(t *testing.T) {
+	t.Parallel()
 	c := remotetest.UseCluster(t)
 	u := newUser(t)
 	u.write("podman.hcl", podmanPlaybook)

@@ -25,6 +25,7 @@ func boxes(c *remotetest.Cluster) map[string]string {
 // The same on real nodes: check tells and changes nothing, the run changes just that, all that it declares is there, and the second run leaves
 // it as it is.
 func TestPlaybookOnCluster(t *testing.T) {
+	t.Parallel()
 	c := remotetest.UseCluster(t)
 	u := newUser(t)
 	playbook := repository(t, "examples/docker-cluster/hello.hcl")
@@ -129,6 +130,7 @@ func comesBack(t *testing.T, u user, c *remotetest.Cluster, was map[string]strin
 
 // One node is down: a persistent container is refused on all others, naming it, and nothing changes there, whether they have the container or not.
 func TestNodeIsDown(t *testing.T) {
+	t.Parallel()
 	c := remotetest.UseCluster(t)
 	u := newUser(t)
 	playbook := repository(t, "examples/docker-cluster/hello.hcl")

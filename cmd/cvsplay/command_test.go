@@ -31,7 +31,7 @@ type user struct {
 func newUser(t testing.TB) user {
 	t.Helper()
 	dir := t.TempDir()
-	env := []string{"HOME=" + dir, "NO_COLOR=1", "PATH=" + os.Getenv("PATH"), "XDG_STATE_HOME=" + filepath.Join(dir, "state")}
+	env := []string{"HOME=" + dir, "NO_COLOR=1", atOnce, "PATH=" + os.Getenv("PATH"), "XDG_STATE_HOME=" + filepath.Join(dir, "state")}
 	return user{t: t, dir: dir, env: env}
 }
 
@@ -182,7 +182,7 @@ func those(ends map[string]event.Event, status event.Status) []string {
 // eventually waits until something is so, and ends the test where it is not in time.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !is(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); !is(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it does not come to this: %s", what)
 		}

@@ -132,11 +132,13 @@ func pulledOnce(t *testing.T, s site, u user) {
 }
 
 func TestPulledOnce(t *testing.T) {
+	t.Parallel()
 	s, u := labSite(newUser(t), 2)
 	pulledOnce(t, s, u)
 }
 
 func TestPulledOnceOnCluster(t *testing.T) {
+	t.Parallel()
 	s, u := clusterSite(t)
 	pulledOnce(t, s, u)
 }
@@ -192,6 +194,7 @@ func refusedHosts(t *testing.T, s site, u user, words map[string]string) {
 }
 
 func TestAskedByHosts(t *testing.T) {
+	t.Parallel()
 	s, u := labSite(newUser(t), 3)
 	askedByHosts(t, s, u)
 	private := lab.PrivateRegistry + "/rocm/cvs:latest"
@@ -213,6 +216,7 @@ func TestAskedByHosts(t *testing.T) {
 }
 
 func TestAskedByHostsOnCluster(t *testing.T) {
+	t.Parallel()
 	s, u := clusterSite(t)
 	askedByHosts(t, s, u)
 	registry, _, _ := strings.Cut(digestImage(t, s, u), "/")
@@ -241,6 +245,7 @@ func digestImage(t *testing.T, s site, u user) string {
 
 // A registry's credentials go to the registry and nowhere else: neither the playbook's, nor the controller's, though the registry shouts them back.
 func TestRegistryCredentialsAreNowhere(t *testing.T) {
+	t.Parallel()
 	const password = "Canary-reg-8812"
 	var asked []string
 	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -3,10 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"cvsplay/engine"
-	"cvsplay/engine/report"
 )
 
 // A factPage documents one family of facts.
@@ -41,33 +39,6 @@ func factPages() []factPage {
 const factsIntroduction = `A playbook reads what a host tells of itself as host.facts.FAMILY.FACT. A family is asked when an expression of the play ` +
 	`reads it, with the questions that travel anyway, and again when it is read after something was changed on that host. Every fact is always ` +
 	`there; one that the host does not tell is null.`
-
-func (a *app) docsFacts(f docsFlags) error {
-	pages := factPages()
-	switch {
-	case f.json:
-		return a.printJSON(pages)
-	case f.markdown:
-		fmt.Fprintf(a.stdout, "# Facts\n\n%s\n\n", factsIntroduction)
-		markdownFacts(a.stdout, pages)
-	default:
-		fmt.Fprintf(a.stdout, "FACTS\n\n%s\n", report.Wrap(factsIntroduction, 80, ""))
-		textFacts(a.stdout, pages)
-	}
-	return nil
-}
-
-func textFacts(w io.Writer, pages []factPage) {
-	for _, p := range pages {
-		fmt.Fprintf(w, "\n%s\n\n%s\n\n", strings.ToUpper(p.Name), report.Wrap(p.Doc, 80, "  "))
-		for _, fact := range p.Facts {
-			fmt.Fprintf(w, "  %s (%s)\n%s\n", fact.Name, fact.Type, report.Wrap(fact.Doc, 80, "      "))
-			for _, each := range fact.Each {
-				fmt.Fprintf(w, "      %s (%s)\n%s\n", each.Name, each.Type, report.Wrap(each.Doc, 80, "          "))
-			}
-		}
-	}
-}
 
 // markdownFacts is one table, which docs/language.md has too.
 func markdownFacts(w io.Writer, pages []factPage) {

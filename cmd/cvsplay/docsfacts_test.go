@@ -29,7 +29,7 @@ func TestFactsAreDocumented(t *testing.T) {
 		t.Errorf("exit code %d, %d families, %v", code, len(pages), err)
 	}
 	code, out = called(t, "docs", "facts")
-	for _, want := range []string{"\nGPU\n", "  command_line (string)\n", "      state (string)\n"} {
+	for _, want := range []string{"  gpu\n", "  kernel.command_line (string)\n", "  ib.devices[*].state (string)\n"} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("cvsplay docs facts does not say %q:\n%s", want, out)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,10 @@ import (
 // what the page takes for granted. What it gives is done between two blocks of commands; nil: a block goes on where the one before it ended.
 var exampleHosts = map[string]func(u user) func(){
 	"podman": onCluster,
+	"own-module": func(u user) func() {
+		labBeside(u)
+		return nil
+	},
 	"private-registry": func(u user) func() {
 		l := labBeside(u)
 		u.write("token", "Token-of-the-registry\n")
@@ -23,6 +28,16 @@ var exampleHosts = map[string]func(u user) func(){
 		registry := regexp.MustCompile(`image *= *"(127[^/]*)`).FindStringSubmatch(u.read("inventory.hcl"))[1]
 		u.write("README.md", strings.ReplaceAll(u.read("README.md"), "registry.example.com", registry))
 		return l.withoutContainers
+	},
+	"from-ansible": func(u user) func() {
+		l := keepLab(u, 5)
+		inv := u.read("inventory.hcl")
+		for i, name := range []string{"gpu01", "gpu02", "gpu03", "gpu04", "head1"} { // a lab host stands for each
+			inv += fmt.Sprintf("host %q {\n  address = %q\n  ssh {\n    user = \"root\"\n    port = %d\n    identity_files = [\"lab.key\"]\n"+
+				"    known_hosts_files = [\"lab.known_hosts\"]\n  }\n}\n", name, l.hosts[i].Address, l.hosts[i].SSH.Port)
+		}
+		u.write("inventory.hcl", inv)
+		return nil
 	},
 	"air-gapped": func(u user) func() {
 		l := labBeside(u)
@@ -72,6 +87,7 @@ var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
 // TestExamplePages does what the pages of the examples show: each block of commands ends well, and what it runs leaves nothing to change for a second time.
 func TestExamplePages(t *testing.T) {
+	t.Parallel()
 	pages, err := filepath.Glob(repository(t, "examples/*/README.md"))
 	if err != nil || len(pages) < 3 {
 		t.Fatalf("%v: %s", err, pages)
@@ -83,6 +99,7 @@ func TestExamplePages(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			prepare := exampleHosts[name]
 			if prepare == nil {
 				t.Fatalf("%s shows commands, and exampleHosts has no hosts for them", page)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -33,24 +34,34 @@ func TestExamples(t *testing.T) {
 
 var fenced = regexp.MustCompile("(?s)```hcl\n(.*?)```")
 
-// TestFencedExamples does the same with what stands between the fences of the documentation.
+// TestFencedExamples does the same with what stands between the fences of the documentation; and a playbook checks simulated hosts, of the groups that
+// the documentation speaks of.
 func TestFencedExamples(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/language.md"} {
-		text, err := os.ReadFile(filepath.Join("..", "..", page))
-		if err != nil {
-			t.Fatal(err)
-		}
-		blocks := fenced.FindAllSubmatch(text, -1)
-		if len(blocks) == 0 {
-			t.Errorf("%s shows no HCL", page)
-		}
-		for i, block := range blocks {
+	inventory := filepath.Join(t.TempDir(), "lab.hcl")
+	if err := os.WriteFile(inventory, []byte("source \"lab\" \"gpu\" {\n  count  = 3\n  groups = [\"gpu\"]\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for page, text := range documentation(t) {
+		for i, block := range fenced.FindAllStringSubmatch(text, -1) {
+			count++
 			path := filepath.Join(t.TempDir(), "example.hcl")
-			if err := os.WriteFile(path, block[1], 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(block[1]), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			t.Run(page+"/"+string(rune('1'+i)), func(t *testing.T) { wellFormed(t, path) })
+			t.Run(fmt.Sprintf("%s/%d", page, i+1), func(t *testing.T) {
+				wellFormed(t, path)
+				if !strings.Contains("\n"+block[1], "\nplay ") {
+					return
+				}
+				if code, out := called(t, "check", path, "-i", inventory); code == codeUsage {
+					t.Errorf("nothing was contacted:\n%s", out)
+				}
+			})
 		}
+	}
+	if count < 10 {
+		t.Errorf("only %d examples", count)
 	}
 }
 
@@ -64,6 +75,9 @@ func wellFormed(t *testing.T, path string) {
 	args := []string{"inventory", "list", "-i", path}
 	if regexp.MustCompile(`(?m)^play "`).Match(text) {
 		args = []string{"validate", path}
+	}
+	if filepath.Base(filepath.Dir(filepath.Dir(path))) == "roles" { // it is validated with what includes it
+		args = []string{"version"}
 	}
 	for _, args := range [][]string{args, {"fmt", "--check", path}} {
 		if code, out := called(t, args...); code != 0 {

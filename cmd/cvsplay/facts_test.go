@@ -84,6 +84,7 @@ func factsTold(t *testing.T, events []event.Event) map[string]factsOf {
 
 // Lab hosts tell of themselves what real ones do: with GPUs and without, with amd-smi and without.
 func TestFactsOfLabHosts(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	u.write("inventory.hcl", `source "lab" "gpu" {
   name   = "n[1-4]"
@@ -155,6 +156,7 @@ func inShort(f factsOf) string {
 
 // The example on nodes that are as they should be, and on those that are not: each says what is amiss, and an amd-smi that fails is no absent GPU.
 func TestFactsExample(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	playbook := repository(t, "examples/facts.hcl")
 	u.write("inventory.hcl", `source "lab" "gpu" {
@@ -215,6 +217,7 @@ func TestFactsExample(t *testing.T) {
 
 // An amd-smi that prints something else than it should fails what reads the GPUs, until it is mended.
 func TestFactsOfABrokenTool(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	u.write("inventory.hcl", "source \"lab\" \"gpu\" {\n  name = \"n[1-2]\"\n}\n")
 	u.write("play.hcl", `play "p" {
@@ -258,6 +261,7 @@ func TestFactsOfABrokenTool(t *testing.T) {
 
 // What real nodes tell, as root and as a user with sudo, is what they are; asking changes nothing.
 func TestFactsOnCluster(t *testing.T) {
+	t.Parallel()
 	c := remotetest.UseCluster(t)
 	u := newUser(t)
 	u.write("play.hcl", "play \"p\" {\n  hosts = group.gpu\n"+tellFacts+"}\n")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 	"github.com/zclconf/go-cty/cty"
 
@@ -35,9 +36,9 @@ func (a *app) inventoryCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.inventoryShow(cmd, args[0], f) },
 	}
 	show.Flags().BoolVar(&f.explain, "explain", false, "tell where each value came from")
-	for _, c := range []*cobra.Command{list, show} {
+	for _, c := range []*cobra.Command{list, show, a.inventoryGraphCommand(&f)} {
 		c.Flags().StringArrayVarP(&f.paths, "inventory", "i", nil, "inventory `file` or folder; may be given more than once")
-		c.Flags().IntVar(&f.lab, "lab", 0, "simulate `N` hosts in each lab source, whatever the inventory says")
+		c.Flags().Var((*hostCount)(&f.lab), "lab", "simulate `N` hosts in each lab source, whatever the inventory says")
 		c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 		cmd.AddCommand(c)
 	}
@@ -113,7 +114,7 @@ func both(of, among []string) []string {
 func listing(inv *inventory.Inventory, names []string) map[string]any {
 	groups := map[string][]string{}
 	for _, g := range inv.GroupNames() {
-		groups[g] = both(inv.Groups[g].Hosts, names)
+		groups[g] = orNone(both(inv.Groups[g].Hosts, names))
 	}
 	hosts := map[string]json.RawMessage{}
 	for _, n := range names {
@@ -139,9 +140,20 @@ func (a *app) inventoryShow(cmd *cobra.Command, name string, f inventoryFlags) e
 		for _, o := range origins {
 			settings[o.Name] = eval.ToJSON(o.Value)
 		}
-		return a.printJSON(map[string]any{"host": eval.ToJSON(h.Value()), "settings": settings})
+		out := map[string]any{"host": eval.ToJSON(h.Value()), "settings": settings}
+		if f.explain {
+			out["explain"] = explained(inv, h, origins)
+		}
+		return a.printJSON(out)
 	}
 	fmt.Fprintf(a.stdout, "%s\n  address  %s\n  groups   %s\n", report.Safe(h.Name), report.Safe(h.Address), report.Safe(strings.Join(h.Groups, ", ")))
+	if f.explain {
+		for _, name := range h.Groups {
+			if rank := rankOf(inv, name); rank != "" {
+				fmt.Fprintf(a.stdout, "      %s: %s\n", report.Safe(name), report.Safe(rank))
+			}
+		}
+	}
 	for _, o := range origins {
 		fmt.Fprintf(a.stdout, "  %s = %s\n", report.Safe(o.Name), report.Safe(shown(o.Value)))
 		if f.explain {
@@ -152,6 +164,49 @@ func (a *app) inventoryShow(cmd *cobra.Command, name string, f inventoryFlags) e
 		}
 	}
 	return nil
+}
+
+// rankOf tells what decides whether a group's values count: the groups above it, and its priority; "" where there is neither.
+func rankOf(inv *inventory.Inventory, name string) string {
+	var words []string
+	if above := parentsOf(inv, name); len(above) > 0 {
+		words = append(words, "child of "+strings.Join(above, ", "))
+	}
+	if p := inv.Groups[name].Priority; p != 0 {
+		words = append(words, fmt.Sprintf("priority %d", p))
+	}
+	return strings.Join(words, "; ")
+}
+
+// explained is --explain as JSON.
+func explained(inv *inventory.Inventory, h *inventory.Host, origins []inventory.Origin) map[string]any {
+	type place struct {
+		From string `json:"from"`
+		File string `json:"file,omitempty"`
+		Line int    `json:"line,omitempty"`
+	}
+	type group struct {
+		Name     string   `json:"name"`
+		Parents  []string `json:"parents"`
+		Priority int      `json:"priority"`
+	}
+	type origin struct {
+		place
+		Over []place `json:"over"`
+	}
+	at := func(from string, r hcl.Range) place { return place{from, r.Filename, r.Start.Line} }
+	settings, groups := map[string]origin{}, []group{}
+	for _, o := range origins {
+		of := origin{place: at(o.From, o.Range), Over: []place{}}
+		for _, l := range o.Over {
+			of.Over = append(of.Over, at(l.From, l.Range))
+		}
+		settings[o.Name] = of
+	}
+	for _, name := range h.Groups {
+		groups = append(groups, group{name, orNone(parentsOf(inv, name)), inv.Groups[name].Priority})
+	}
+	return map[string]any{"groups": groups, "settings": settings}
 }
 
 func shown(v cty.Value) string { return string(eval.ToJSON(v)) }

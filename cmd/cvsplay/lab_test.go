@@ -78,6 +78,7 @@ func (l keptLab) look() remotetest.Snapshot {
 }
 
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	e := u.succeeds("run", repository(t, "playbooks/rvs.hcl"), "-i", repository(t, "inventory/default.hcl"), "-v")
 	words := strings.Join(strings.Fields(e.stdout), " ") // where lines are broken depends on the length of paths
@@ -93,6 +94,7 @@ func TestDemo(t *testing.T) {
 
 // The main playbook against a lab that keeps running: check tells and changes nothing, the run changes just that, and the second run nothing.
 func TestPlaybookOnKeptLab(t *testing.T) {
+	t.Parallel()
 	l := keepLab(newUser(t), 3)
 	playbook := repository(t, "playbooks/rvs.hcl")
 	before := l.look()
@@ -126,6 +128,7 @@ func TestPlaybookOnKeptLab(t *testing.T) {
 
 // The counts of the events, of the recap among them, and of the recap for people are the same.
 func TestCountsAgree(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	u.write("p.hcl", `
 play "p" {

@@ -193,22 +193,26 @@ func labSite(u user, hosts int) (site, user) {
 }
 
 func TestKilledRun(t *testing.T) {
+	t.Parallel()
 	s, u := labSite(newUser(t), 2)
 	killedRun(t, s, u)
 }
 
 func TestLiveRun(t *testing.T) {
+	t.Parallel()
 	s, u := labSite(newUser(t), 3)
 	liveRun(t, s, u)
 }
 
 func TestTwoRunsAtOnce(t *testing.T) {
+	t.Parallel()
 	s, u := labSite(newUser(t), 4)
 	twoAtOnce(t, s, u)
 }
 
 // The same with real nodes, engines and shells.
 func TestKilledRunOnCluster(t *testing.T) {
+	t.Parallel()
 	c := remotetest.UseCluster(t)
 	s := site{t: t, inventory: c.Inventory, sh: c.Exec}
 	for _, n := range c.Nodes {

@@ -10,10 +10,12 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
+	"github.com/zclconf/go-cty/cty/function"
 
 	"cvsplay/engine"
 	"cvsplay/engine/config"
 	"cvsplay/engine/eval"
+	"cvsplay/engine/lint"
 	"cvsplay/inventory"
 	"cvsplay/modules"
 )
@@ -39,14 +41,14 @@ func (f *inputFlags) add(cmd *cobra.Command) {
 func (f *inputFlags) addInventory(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.inventories, "inventory", "i", nil, "inventory `file` or folder; may be given more than once")
-	flags.IntVar(&f.lab, "lab", 0, "simulate `N` hosts in each lab source, whatever the inventory says")
+	flags.Var((*hostCount)(&f.lab), "lab", "simulate `N` hosts in each lab source, whatever the inventory says")
 }
 
 func (f *inputFlags) addChoice(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.tags, "tags", nil, "run only the steps with one of these `tags`")
-	flags.StringSliceVar(&f.skipTags, "skip-tags", nil, "leave out the steps with one of these `tags`")
-	flags.StringVar(&f.startAt, "start-at", "", "leave out the steps before this one: `[PLAY.]STEP`")
+	flags.Func("tags", "run only the steps with one of these `tags`, which stand between commas", flagList(&f.tags, "a tag"))
+	flags.Func("skip-tags", "leave out the steps with one of these `tags`", flagList(&f.skipTags, "a tag"))
+	flags.Func("start-at", "leave out the steps before this one: `[PLAY.]STEP`", flagText(&f.startAt, "the step"))
 }
 
 // loaded is a playbook bound to its inventory.
@@ -75,29 +77,39 @@ const (
 
 // load reads and binds everything. What is wrong has been printed when ok is false.
 func (a *app) load(ctx context.Context, path string, f inputFlags, want need, check bool) (*loaded, hcl.Diagnostics, bool) {
-	l := &loaded{files: &config.Files{}, runID: newRunID()}
-	pb, files, diags := config.Load(path)
-	l.files.Merge(files)
+	l, diags := a.read(ctx, path, f, want, check)
 	if diags.HasErrors() {
 		a.diagnose(diags, l.files)
 		return l, diags, false
 	}
+	return l, diags, true
+}
+
+// read reads and binds everything. Where the diagnostics hold an error nothing is left open, and only the files are sure to be there.
+func (a *app) read(ctx context.Context, path string, f inputFlags, want need, check bool) (*loaded, hcl.Diagnostics) {
+	l := &loaded{files: &config.Files{}, runID: newRunID()}
+	pb, files, diags := config.Load(path)
+	l.files.Merge(files)
+	for _, required := range pb.Requires() {
+		if more := eval.RequiredVersion(required, version); more.HasErrors() { // it may be why there are others
+			return l, more
+		}
+	}
+	if diags.HasErrors() {
+		return l, diags
+	}
 	l.playbook = pb
 	if want != noInventory {
-		more := a.addInventory(ctx, l, f, want)
-		diags = append(diags, more...)
-		if more.HasErrors() {
-			a.diagnose(diags, l.files)
-			return l, diags, false
+		diags = append(diags, a.addInventory(ctx, l, f, want)...)
+		if diags.HasErrors() {
+			return l, diags
 		}
 	}
 	diags = append(diags, a.bind(l, f, check)...)
 	if diags.HasErrors() {
-		a.diagnose(diags, l.files)
 		l.close()
-		return l, diags, false
 	}
-	return l, diags, true
+	return l, diags
 }
 
 func (a *app) addInventory(ctx context.Context, l *loaded, f inputFlags, want need) hcl.Diagnostics {
@@ -118,12 +130,15 @@ func (a *app) bind(l *loaded, f inputFlags, check bool) hcl.Diagnostics {
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(cwd, dir)
 	}
-	functions := eval.Functions(eval.FuncContext{Dir: dir, Home: home, Env: a.lookup})
+	functionsIn := func(dir string) map[string]function.Function {
+		return eval.Functions(eval.FuncContext{Dir: dir, Home: home, Env: a.lookup})
+	}
+	functions := functionsIn(dir)
 	given, diags := a.given(l, f)
 	vars, more := eval.Variables(l.playbook.Variables, given, functions)
 	diags = append(diags, more...)
 	plan, more := engine.NewPlan(l.playbook, engine.PlanOptions{
-		Modules: modules.All(), Inventory: l.inv, Vars: vars, Functions: functions, Check: check, RunID: l.runID,
+		Modules: modules.All(), Inventory: l.inv, Vars: vars, Functions: functions, FunctionsIn: functionsIn, Check: check, RunID: l.runID,
 		Dir: cwd, InvDir: l.inventoryDir(), Tags: f.tags, SkipTags: f.skipTags, StartAt: f.startAt,
 	})
 	l.plan = plan
@@ -186,7 +201,7 @@ func newRunID() string {
 func withoutHints(diags hcl.Diagnostics) hcl.Diagnostics {
 	var out hcl.Diagnostics
 	for _, d := range diags {
-		if d.Severity == hcl.DiagError || !strings.HasPrefix(d.Summary, "Hint: ") {
+		if lint.ID(d) == "" {
 			out = append(out, d)
 		}
 	}

@@ -64,6 +64,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return errors.New(err.Error() + "; see cvsplay help " + cmd.Name())
 	})
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.execCommand(), a.pingCommand(), a.initCommand(), a.validateCommand(), a.fmtCommand(), a.inventoryCommand(), a.docsCommand(), a.labCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.checkCommand(), a.execCommand(), a.pingCommand(), a.initCommand(), a.validateCommand(), a.fmtCommand(), a.graphCommand(), a.consoleCommand(), a.inventoryCommand(), a.docsCommand(), a.labCommand(), a.versionCommand())
+	a.complete(root)
 	return root
 }

@@ -62,7 +62,7 @@ func (a *app) mainReport(f runFlags) report.Report {
 		return report.JSON(a.stdout)
 	case f.output == "quiet":
 		return report.Quiet(a.stdout, o)
-	case f.output == "live", f.output == "auto" && report.CanLive(a.stdout, a.environ):
+	case f.output == "live", f.output == "auto" && !f.step && report.CanLive(a.stdout, a.environ):
 		return report.Live(a.stdout, o)
 	}
 	return report.Plain(a.stdout, o)

@@ -75,6 +75,7 @@ func output(t *testing.T, events []event.Event, name string) string {
 
 // What one invocation installs another one runs: in the same containers, none of which is started again. They are then brought up for MPI, and taken down.
 func TestPairOnCluster(t *testing.T) {
+	t.Parallel()
 	c := remotetest.UseCluster(t)
 	u, args := standIn(newUser(t), c)
 	do := func(verb, playbook string, more ...string) []event.Event {
@@ -145,7 +146,7 @@ func namesPairs(t *testing.T, u user, c *remotetest.Cluster, args []string) {
 	victim := c.Nodes[1].Name
 	const rule = " INPUT -p tcp --dport 2224 -j DROP"
 	c.Exec(victim, "iptables -I"+rule)
-	e := u.cvsplay(slices.Concat([]string{"run", repository(t, "playbooks/cluster_up.hcl"), "--var", "connect_timeout=1"}, args)...)
+	e := u.cvsplay(slices.Concat([]string{"run", repository(t, "playbooks/cluster_up.hcl"), "--var", "connect_timeout=4"}, args)...)
 	c.Exec(victim, "iptables -D"+rule)
 	events := e.events(t)
 	if e.code != 1 || those(ends(events), event.Changed) != nil {
@@ -163,6 +164,7 @@ func namesPairs(t *testing.T, u user, c *remotetest.Cluster, args []string) {
 // On the nodes themselves, as a user with sudo: teardown stops the sshd that was started for jobs and not the node's own, and the next run starts it with the
 // same keys.
 func TestBareMetalOnCluster(t *testing.T) {
+	t.Parallel()
 	c := remotetest.UseCluster(t)
 	u := newUser(t)
 	do := func(playbook string) map[string]event.Event {

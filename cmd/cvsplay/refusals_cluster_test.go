@@ -112,6 +112,7 @@ func refusals(image1 string) []refusal {
 // What container_ensure refuses on real nodes it says with the hosts, the cause and the way out; no container is other than it was; and the way
 // that it names leads out.
 func TestRefusalsOnCluster(t *testing.T) {
+	t.Parallel()
 	c := remotetest.UseCluster(t)
 	u := newUser(t)
 	u.write("p.hcl", refusalsPlaybook)

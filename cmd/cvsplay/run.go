@@ -37,6 +37,7 @@ type runFlags struct {
 	detailed bool
 	keep     bool
 	noFuse   bool
+	step     bool
 	hostKeys string
 	verbose  int
 	timings  bool
@@ -61,8 +62,6 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	f.addRun(cmd)
 	cmd.Flags().BoolVar(&f.check, "check", false, "dry run: say what would change, and change nothing")
-	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave per_run containers where they are at the end")
-	cmd.Flags().BoolVar(&f.noFuse, "no-fuse", false, "send every change by itself, for debugging: none travels ahead of its step")
 	return cmd
 }
 
@@ -91,13 +90,16 @@ func (f *runFlags) addRun(cmd *cobra.Command) {
 	f.addWork(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.diff, "diff", false, "show what changes inside of files")
-	flags.Func("limit", "only the hosts of this `pattern`: names, groups, globs, node[001-016], then &these, then !not_these", func(pattern string) error {
+	flags.Func("limit", "only the hosts of this `pattern`: names, groups, globs, node[001-016], @FILE, @failed, then &these, then !not_these", func(pattern string) error {
 		if strings.TrimSpace(pattern) == "" { // a variable of a shell that is not set must not mean all hosts
 			return errors.New("the pattern is empty; for all hosts write all")
 		}
 		f.limit = pattern
 		return nil
 	})
+	flags.BoolVar(&f.step, "step", false, "ask before each step, once for all hosts: yes, no (it is left out), continue without asking, quit")
+	flags.BoolVar(&f.keep, "keep", false, "leave per_run containers where they are at the end")
+	flags.BoolVar(&f.noFuse, "no-fuse", false, "send every change by itself, for debugging: none travels ahead of its step")
 	flags.StringVar(&f.junit, "junit", "", "write JUnit XML to this `file` too: each step on each host is a test")
 	flags.BoolVar(&f.detailed, "detailed-exitcode", false, "exit with 3 where something changed, or would change")
 	flags.StringVar(&f.cpu, "profile-cpu", "", "write a CPU profile of cvsplay to this `file`, for go tool pprof")
@@ -150,6 +152,9 @@ func (a *app) run(ctx context.Context, from source, f runFlags) error {
 	if err := a.outputKnown(f.output); err != nil {
 		return err
 	}
+	if err := a.mayConfirm(f); err != nil {
+		return err
+	}
 	p, err := startProfiles(f.cpu, f.mem)
 	if err != nil {
 		return err
@@ -171,6 +176,8 @@ func (a *app) profiled(p *profiles, err error) error {
 }
 
 func (a *app) bindAndRun(ctx context.Context, from source, f runFlags, policy ssh.HostKeyPolicy, p *profiles) error {
+	floor := make([]byte, heapFloor)
+	defer runtime.KeepAlive(floor)
 	l, diags, ok := from(ctx)
 	if !ok {
 		return exitCode(codeUsage)
@@ -179,7 +186,7 @@ func (a *app) bindAndRun(ctx context.Context, from source, f runFlags, policy ss
 	if rest := withoutHints(diags); len(rest) > 0 {
 		a.diagnose(rest, l.files)
 	}
-	hosts, err := limited(l.inv, f.limit)
+	hosts, err := a.limited(l, f)
 	if err != nil && !f.adHoc {
 		err = fmt.Errorf("--limit: %w", err)
 	}
@@ -189,15 +196,21 @@ func (a *app) bindAndRun(ctx context.Context, from source, f runFlags, policy ss
 	return a.runPlan(ctx, l, f, hosts, policy, p)
 }
 
-func limited(inv *inventory.Inventory, pattern string) ([]string, error) {
-	if pattern == "" {
+// limited are the hosts that --limit leaves; nil: all.
+func (a *app) limited(l *loaded, f runFlags) ([]string, error) {
+	if f.limit == "" {
 		return nil, nil
 	}
-	return inv.Match(pattern, inventory.MatchOptions{})
+	o := inventory.MatchOptions{}
+	if !f.adHoc {
+		o.Failed = a.failedHosts(l.playbook.Path, l.inv)
+	}
+	return l.inv.Match(f.limit, o)
 }
 
 // heapFloor is a part of the heap that is never touched, and so takes addresses and no memory. It counts as live: below some hundreds of hosts,
-// and while thousands connect, the collector would else begin again as soon as it has ended.
+// and while thousands connect, the collector would else begin again as soon as it has ended. It is the first thing to be had: where part of it was in use
+// before, all of it would be cleared.
 const heapFloor = 96 << 20
 
 func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string, policy ssh.HostKeyPolicy, p *profiles) error {
@@ -207,23 +220,25 @@ func (a *app) runPlan(ctx context.Context, l *loaded, f runFlags, hosts []string
 	}
 	board := newSwitchboard(l.inv, policy, l.runID)
 	defer board.close()
-	ctx, interrupt, restore := a.interrupts(ctx, func() { abort(sinks); _ = p.stop() })
+	last := a.watchLastRun(l, f, hosts)
+	ctx, interrupt, quit, restore := a.interrupts(ctx, func() { abort(sinks); _ = last.save(); _ = p.stop() })
 	defer restore()
 	guard := &eval.Redactor{}
 	for _, secret := range l.inv.Secrets() {
 		guard.Add(secret)
 	}
 	changes := &changeWatch{}
-	floor := make([]byte, heapFloor)
-	defer runtime.KeepAlive(floor)
 	code := l.plan.Run(ctx, engine.RunOptions{
-		Sinks: append(eventSinks(sinks), changes), Dial: board.dial, Registry: &engine.Registry{Transport: l.inv.Registry}, Memory: a.memory(), Redactor: guard,
+		Sinks: append(last.sinks(), append(eventSinks(sinks), changes)...), Dial: board.dial, Registry: &engine.Registry{Transport: l.inv.Registry}, Memory: a.memory(), Redactor: guard,
 		Files: l.files, Version: version, By: operator(), Check: f.check, Diff: f.diff, Keep: f.keep, NoFuse: f.noFuse, Terse: !f.json(), Parallel: f.parallel,
 		Trips: f.verbose > 0 || f.timings, Timings: f.timings,
-		Limit: f.limit, Hosts: hosts, Limited: f.limit != "", Tags: f.tags, Interrupt: interrupt, Now: time.Now, Artifact: a.artifacts(l.runID),
+		Limit: f.limit, Hosts: hosts, Limited: f.limit != "", Tags: f.tags, Confirm: a.confirm(f, interrupt, quit), Interrupt: interrupt, Now: time.Now, Artifact: a.artifacts(l.runID),
 	})
 	if code == 0 && f.detailed && changes.any {
 		code = 3
+	}
+	if err := last.save(); err != nil {
+		a.complain("which hosts did not end well cannot be kept for --limit @failed: " + err.Error())
 	}
 	if err := closeSinks(); err != nil { // the hosts are as told, but not all of it was told
 		a.complain("the report is not complete: " + err.Error())
@@ -300,8 +315,8 @@ func abort(sinks []report.Report) {
 }
 
 // interrupts makes Ctrl-C and SIGTERM mean: once, start nothing more; twice, kill what runs on the hosts; three times, exit now.
-// leave is called before the last of it.
-func (a *app) interrupts(parent context.Context, leave func()) (ctx context.Context, soft <-chan struct{}, restore func()) {
+// leave is called before the last of it; quit is as good as Ctrl-C.
+func (a *app) interrupts(parent context.Context, leave func()) (ctx context.Context, soft <-chan struct{}, quit, restore func()) {
 	ctx, cancel := context.WithCancel(parent)
 	gentle := make(chan struct{})
 	signals := make(chan os.Signal, 4)
@@ -325,7 +340,7 @@ func (a *app) interrupts(parent context.Context, leave func()) (ctx context.Cont
 			}
 		}
 	}()
-	return ctx, gentle, func() {
+	return ctx, gentle, func() { signals <- os.Interrupt }, func() {
 		signal.Stop(signals)
 		close(done)
 		cancel()

@@ -39,8 +39,51 @@ variable "fails" {
 locals {
   wrapped = "url=https://user:${var.secret}@example.com/"
 }
+define "stamp" {
+  arg "token" {
+    type      = string
+    sensitive = true
+  }
+  arg "fails" {
+    type    = bool
+    default = false
+  }
+  probe {
+    script = "cat /srv/stamp 2>/dev/null || :\n"
+  }
+  refuse {
+    when          = probe.stdout == "refuse ${arg.token}"
+    error_message = "refused: ${arg.token} ${probe.stdout}"
+  }
+  change "stamp" {
+    when   = arg.fails || probe.stdout != "url=${arg.token}"
+    have   = probe.stdout
+    want   = arg.token
+    script = "echo \"stamped with $TOKEN\"; [ -z \"$FAILS\" ] || { cat >&2; exit 7; }\nprintf '%s' \"$URL\" >/srv/stamp\n"
+    env    = { TOKEN = arg.token, URL = "url=${arg.token}", FAILS = arg.fails ? "1" : null }
+    stdin  = "token ${arg.token}"
+  }
+  result "token" {
+    value = probe.stdout
+  }
+  result "given" {
+    value = arg.token
+  }
+}
 play "secrets" {
   hosts = group.all
+  step "stamp" "stamped" {
+    token = var.secret
+    postcondition {
+      condition     = self.token == "url=${var.secret}" || run.check
+      error_message = "it is ${self.token}"
+    }
+  }
+  step "stamp" "stamp_fails" {
+    token         = var.secret
+    fails         = true
+    ignore_errors = true
+  }
   step "file" "kept" {
     path    = "/srv/secret"
     content = "# comment\npassword = ${var.secret}\n"
@@ -93,6 +136,7 @@ output "derived" {
 
 // A secret stands in no output, at any verbosity, whether all goes well or not, and in nothing that stays on this machine.
 func TestSecretIsNowhere(t *testing.T) {
+	t.Parallel()
 	l := keepLab(newUser(t), 2)
 	l.write("p.hcl", secretPlaybook)
 	l.env = append(l.env, "CVSPLAY_VAR_secret="+canary)
@@ -108,7 +152,7 @@ func TestSecretIsNowhere(t *testing.T) {
 		{"run", "p.hcl", "-i", "lab.hcl", "--output", "quiet"},
 	} {
 		for _, h := range l.hosts { // something is there that diffs can show
-			l.ssh(h, "echo 'password = old' >/srv/secret; rm -f /srv/lines")
+			l.ssh(h, "echo 'password = old' >/srv/secret; rm -f /srv/lines; printf 'old %s' '"+strings.ReplaceAll(canary, "'", `'\''`)+"' >/srv/stamp")
 		}
 		e := l.cvsplay(args...)
 		e.args = nil
@@ -117,7 +161,7 @@ func TestSecretIsNowhere(t *testing.T) {
 			t.Errorf("%v: %s", args, e)
 		}
 	}
-	if out := said["run p.hcl --diff -vv --output plain --json-file events.json"]; !strings.Contains(out, "plain: ") {
+	if out := said["run p.hcl --diff -vv --output plain --json-file events.json"]; !strings.Contains(out, "plain: ") || !strings.Contains(out, "stamped with ") {
 		t.Errorf("the run does not show what scripts print:\n%s", out)
 	}
 	for name, text := range files(t, l.dir) {

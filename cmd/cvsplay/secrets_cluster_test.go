@@ -128,6 +128,7 @@ find /tmp /var/tmp /run /dev/shm -type f -size -64k -exec cat {} + 2>/dev/null |
 
 // After runs that log in, also in vain, no node shows the password: not in a process list while they ran, not in containers, images, files.
 func TestRegistryLoginLeavesNothingOnCluster(t *testing.T) {
+	t.Parallel()
 	c := remotetest.UseCluster(t)
 	r := newLoginRegistry(t, c)
 	u := newUser(t)

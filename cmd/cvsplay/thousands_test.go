@@ -21,12 +21,14 @@ import (
 // is left to do the second time. Where one in a hundred is unreachable, fails, is slow, or hangs for ever, all others end as they did without. They are
 // run by a command of its own, built as users have it. CVSPLAY_TEST_HOSTS=10000 runs as many, in some minutes.
 func TestThousandsOfHosts(t *testing.T) {
+	t.Parallel()
 	hosts := 400
 	if n, err := strconv.Atoi(os.Getenv("CVSPLAY_TEST_HOSTS")); err == nil {
 		hosts = n
 	}
 	u := newUser(t)
 	f := fleetRun{t: t, u: u, binary: buildBinary(t, u.dir), hosts: hosts}
+	f.twice()
 	well := f.run(nil)
 	if well.code != 0 {
 		t.Errorf("the run ended with %d", well.code)
@@ -62,6 +64,29 @@ func TestThousandsOfHosts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// lastPlay has the step that some hosts hang in.
+const lastPlay = `
+play "last" {
+  hosts = group.gpu
+  step "exec_script" "last" {
+    script    = "uname -n"
+    read_only = true
+    timeout   = "1h"
+  }
+}
+`
+
+// twice writes the playbook that has the steps two times, and last of all that step.
+func (f fleetRun) twice() {
+	f.t.Helper()
+	text, err := os.ReadFile(repository(f.t, "cmd/cvsplay/testdata/thousands/steps.hcl"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	first := string(text)
+	f.u.write("twice.hcl", first+strings.Replace(first, `play "first"`, `play "again"`, 1)+lastPlay)
 }
 
 // buildBinary builds the command as users have it.
@@ -145,7 +170,7 @@ func (o outcome) count(host string) counts {
 func (f fleetRun) run(odd map[string]string) outcome {
 	f.t.Helper()
 	f.u.write("inventory.hcl", f.inventory(odd))
-	cmd := exec.CommandContext(f.t.Context(), "/bin/sh", "-c", `ulimit -n 100 && exec "$0" "$@"`, f.binary, "run", repository(f.t, "cmd/cvsplay/testdata/thousands/steps.hcl"), "-i", "inventory.hcl", "--output", "json")
+	cmd := exec.CommandContext(f.t.Context(), "/bin/sh", "-c", `ulimit -n 100 && exec "$0" "$@"`, f.binary, "run", "twice.hcl", "-i", "inventory.hcl", "--output", "json")
 	cmd.Dir, cmd.Env, cmd.Stderr = f.u.dir, f.u.env, os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -5,7 +5,7 @@
 variable "image" {
   type        = string
   description = "Image to run on every node, with its registry."
-  default     = "registry.example.com/rocm/cvs:latest"
+  default     = "registry.example.com/rocm/cvs:2"
 }
 
 variable "registry" {

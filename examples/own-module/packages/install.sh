@@ -1,0 +1,3 @@
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+apt-get install -q -y "$@"

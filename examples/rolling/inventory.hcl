@@ -1,0 +1,4 @@
+source "lab" "gpu" {
+  count  = 9
+  groups = ["gpu"]
+}

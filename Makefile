@@ -12,7 +12,7 @@ LINT := bin/golangci-lint-$(LINT_VERSION)
 VULN := bin/govulncheck-$(VULN_VERSION)
 
 GO_FILES := $(shell git ls-files --cached --others --exclude-standard -- '*.go' 2>/dev/null)
-SCRIPTS  := .ci/run .ci/test .ci/tool .ci/vulnerabilities $(CLUSTER) examples/docker-cluster/node/cluster-node examples/docker-cluster/node/reboot \
+SCRIPTS  := .ci/run .ci/test .ci/fuzz .ci/tool .ci/vulnerabilities $(CLUSTER) examples/docker-cluster/node/cluster-node examples/docker-cluster/node/reboot \
             $(wildcard playbooks/scripts/*.sh)
 
 .PHONY: help
@@ -23,13 +23,23 @@ help: ## List the targets
 build: ## Build bin/cvsplay
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/cvsplay ./cmd/cvsplay
 
+.PHONY: man
+man: build ## Write the manual pages into bin/man
+	./bin/cvsplay docs --man bin/man
+
 .PHONY: demo
 demo: build ## Run the main playbook on four simulated hosts
 	./bin/cvsplay run playbooks/rvs.hcl
 
 .PHONY: test
-test: ## Run all tests with the race detector, on the real parts that are here (sshd, Docker: starts a cluster)
+test: ## Run all tests, on the real parts that are here (sshd, Docker: starts a cluster)
 	@.ci/test
+
+# Modules, playbooks and commands start what is in these packages, and take minutes more with the race detector. It has every process wait for
+# a second before it ends, if it is not told otherwise.
+.PHONY: race
+race: ## Run the tests of the engine and the inventory again, with the race detector
+	GORACE=atexit_sleep_ms=0 $(GO) test -race ./engine/... ./inventory/...
 
 .PHONY: check
 check: format-check vet lint scripts vulnerabilities ## Look at the code without running it: format, vet, lint, scripts, known holes
@@ -67,6 +77,12 @@ vulnerabilities: ## Look for known vulnerabilities in what is linked
 $(VULN):
 	@.ci/tool $@ golang.org/x/vuln/cmd/govulncheck@$(VULN_VERSION)
 
+FUZZTIME ?= 30s
+
+.PHONY: fuzz
+fuzz: ## Feed every reader with what nobody would write, for FUZZTIME each
+	@.ci/fuzz $(FUZZTIME)
+
 .PHONY: cover
 cover: ## Tell which code the tests reach
 	$(GO) test -coverpkg=./... -coverprofile=bin/cover.out ./...
@@ -82,6 +98,10 @@ bench: ## Measure speed and cost against the floor and other tools (bin/bench ha
 .PHONY: cluster-up
 cluster-up: ## Start three nodes and a registry on the local Docker Engine
 	$(CLUSTER) up 3
+
+.PHONY: cluster-images
+cluster-images: ## Build their images, as cluster-up and test do where there are none yet
+	$(CLUSTER) build
 
 .PHONY: cluster-down
 cluster-down: ## Remove them

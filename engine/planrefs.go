@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"cvsplay/engine/config"
 	"cvsplay/engine/eval"
 )
 
@@ -252,6 +253,9 @@ func (w where) step(r eval.Reference) hcl.Diagnostics {
 		if decl.Name != r.Path[0] {
 			names = append(names, decl.Name)
 			continue
+		}
+		if decl.Module == config.Flush {
+			return wrong(r, "Step without results", fmt.Sprintf("%q is where handlers run, and leaves nothing itself: name the step whose change counts.", decl.Label))
 		}
 		if seen && !w.all {
 			if w.block && decl == w.before.decl {

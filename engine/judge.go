@@ -164,7 +164,7 @@ func (t *turn) inCheckMode() {
 	switch {
 	case t.changedNever():
 		v.reason = notInCheckMode
-	case t.step.mod.Looks == nil || !t.step.mod.Looks(t.bound.given):
+	case !t.step.looks && (t.step.mod.Looks == nil || !t.step.mod.Looks(t.bound.given)): // without a known when there are no arguments on this host
 		return
 	}
 	v.status, v.unrun, v.open = event.Skipped, true, true

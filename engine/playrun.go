@@ -376,6 +376,11 @@ func (p *playRun) undecided(t *turn, depends []string) {
 		t.ignore()
 		return
 	}
+	if t.step.isCheck() {
+		t.unjudged(why)
+		t.verdict.results = map[string]cty.Value{}
+		return
+	}
 	t.verdict = &verdict{status: event.WouldChange, open: true, reason: why, results: t.step.unknownResults(t.bound.given)}
 	t.inCheckMode()
 }

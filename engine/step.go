@@ -42,6 +42,7 @@ type Step struct {
 	itself  [1]instanceOf      // its instances, without for_each
 	pending cty.Value          // step.NAME before it was reached
 	read    bool               // some expression reads its results
+	looks   bool               // its arguments say before the run that it changes nothing
 	reads   []string           // the steps whose results it refers to, those of other hosts too
 	keys    []string           // of its instances, where for_each is known before the run
 
@@ -477,6 +478,7 @@ func (p *Plan) checkArgs(w where, s *Step) hcl.Diagnostics {
 		return diags
 	}
 	given := withDefaults(s.mod.Args, obj.AsValueMap())
+	s.looks = s.mod.Looks != nil && s.mod.Looks(given)
 	if s.changedWhen.given() {
 		given["changed_when"] = cty.True
 	}

@@ -28,6 +28,15 @@ func (b batchSize) of(n int) int {
 	return b.count
 }
 
+// parseNumber reads a number. strconv takes some words for numbers, too.
+func parseNumber(text string) (float64, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err == nil && (math.IsNaN(f) || math.IsInf(f, 0)) {
+		err = fmt.Errorf("%q is no number", text)
+	}
+	return f, err
+}
+
 func parseBatchSize(v cty.Value) (batchSize, error) {
 	bad := fmt.Errorf("batch takes a number of hosts such as 10, a share of them such as \"20%%\", or a list of these")
 	switch {
@@ -39,7 +48,7 @@ func parseBatchSize(v cty.Value) (batchSize, error) {
 		return batchSize{}, fmt.Errorf("a batch has at least one host, and whole ones")
 	case v.Type() == cty.String:
 		text, isShare := strings.CutSuffix(v.AsString(), "%")
-		f, err := strconv.ParseFloat(text, 64)
+		f, err := parseNumber(text)
 		switch {
 		case err != nil:
 		case isShare && f > 0 && f <= 100:

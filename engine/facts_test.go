@@ -244,6 +244,7 @@ var treeOfANode = map[string]string{
 	"sys/class/infiniband/mlx5_0/ports/1/rate": "400 Gb/sec (4X NDR)", "sys/class/infiniband/mlx5_0/ports/1/link_layer": "InfiniBand",
 	"sys/class/infiniband/rxe0/ports/1/state": "1: DOWN", "sys/class/infiniband/rxe0/ports/1/phys_state": "3: Disabled",
 	"sys/class/infiniband/rxe0/ports/1/rate": "2.5 Gb/sec (1X SDR)", "sys/class/infiniband/rxe0/ports/1/link_layer": "Ethernet",
+	"sys/class/infiniband/rxe1/ports/1/state": "1: DOWN", "sys/class/infiniband/rxe1/ports/1/rate": "NaN Gb/sec",
 	"opt/rocm/core-7.9/.info/version": "7.9.0", "opt/rocm/core-7.10/bin/x": "",
 	"bin/lspci": "#!/bin/sh\necho '0000:18:00.0 3D controller [0302]: NVIDIA Corporation GH100 [H100 SXM5 80GB] [10de:2330] (rev a1)'",
 }
@@ -265,8 +266,9 @@ func TestFactsOfANode(t *testing.T) {
 			h100 + `],"driver":null,"model":null,"smi":null,"source":"pci","vendor":"mixed"}`},
 		{"amd-smi", "gpu", pickySMI, `{"count":2,"devices":[{"arch":null,"bus":"0000:05:00.0","device_id":"0x74a1","index":0,"memory":206141652992,"model":"AMD Instinct MI300X","serial":null,"uuid":"f2c1a0b3d4e50000","vbios":null,"vendor":"AMD"},` +
 			h100 + `],"driver":null,"model":null,"smi":"24.6.2","source":"amd-smi","vendor":"mixed"}`},
-		{"adapters", "ib", "", `{"count":2,"devices":[{"fw":"28.39.1002","link_layer":"InfiniBand","name":"mlx5_0","physical_state":"LinkUp","port":1,"rate":400,"state":"ACTIVE"},` +
-			`{"fw":null,"link_layer":"Ethernet","name":"rxe0","physical_state":"Disabled","port":1,"rate":2.5,"state":"DOWN"}]}`},
+		{"adapters", "ib", "", `{"count":3,"devices":[{"fw":"28.39.1002","link_layer":"InfiniBand","name":"mlx5_0","physical_state":"LinkUp","port":1,"rate":400,"state":"ACTIVE"},` +
+			`{"fw":null,"link_layer":"Ethernet","name":"rxe0","physical_state":"Disabled","port":1,"rate":2.5,"state":"DOWN"},` +
+			`{"fw":null,"link_layer":null,"name":"rxe1","physical_state":null,"port":1,"rate":null,"state":"DOWN"}]}`},
 		{"several of ROCm", "rocm", "", `{"path":"/opt/rocm/core-7.10","version":"7.10"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

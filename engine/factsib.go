@@ -76,7 +76,7 @@ func readIB(a Answer) (any, error) {
 			return nil, fmt.Errorf("port %d of %s does not tell its state: %s", number, s.word(0), excerpt(a.Stderr.String()))
 		}
 		speed, _, _ := strings.Cut(values["rate"], " ")
-		if rate, err := strconv.ParseFloat(speed, 64); err == nil {
+		if rate, err := parseNumber(speed); err == nil {
 			port.Rate = &rate
 		}
 		out.Devices = append(out.Devices, port)

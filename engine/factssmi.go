@@ -188,7 +188,7 @@ func (o smiObject) bytes(names ...string) *int64 {
 			number, unit = n, u
 		}
 		factor, known := map[string]float64{"": 1 << 20, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}[strings.ToUpper(unit)]
-		if n, err := strconv.ParseFloat(number, 64); err == nil && known && n > 0 {
+		if n, err := parseNumber(number); err == nil && known && n > 0 {
 			bytes := int64(n * factor)
 			return &bytes
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -186,7 +185,7 @@ func parseFailures(text string) (failures, error) {
 		return failures{any: true}, nil
 	}
 	number, isShare := strings.CutSuffix(text, "%")
-	f, err := strconv.ParseFloat(number, 64)
+	f, err := parseNumber(number)
 	switch {
 	case err != nil || f < 0 || (isShare && f > 100) || (!isShare && f != float64(int(f))):
 		return failures{}, fmt.Errorf("%q is neither a number of hosts nor a share of them such as \"10%%\"", text)

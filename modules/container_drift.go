@@ -363,7 +363,7 @@ func parseSize(s string) (int64, error) {
 	unit := strings.TrimSuffix(strings.ToLower(s)[len(number):], "b")
 	factor, ok := map[string]float64{"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}[unit]
 	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || !ok || n <= 0 || n*factor >= 1<<62 {
+	if err != nil || !ok || !(n > 0 && n*factor < 1<<62) {
 		return 0, fmt.Errorf("not a size such as \"512m\" or \"16g\"")
 	}
 	return int64(n * factor), nil

@@ -220,6 +220,7 @@ func TestContainerArgumentsValid(t *testing.T) {
 		{"ulimit", list("memlock"), "not NAME=SOFT"},
 		{"shm_size", cty.StringVal("16g"), ""},
 		{"shm_size", cty.StringVal("lots"), "not a size"},
+		{"shm_size", cty.StringVal("nan"), "not a size"},
 		{"shm_size", cty.StringVal("-1g"), "not a size"},
 		{"restart", cty.StringVal("on-failure:2"), ""},
 		{"restart", cty.StringVal("sometimes"), "not a restart policy"},

@@ -30,6 +30,16 @@ func misfit(err error, v cty.Value, want cty.Type) string {
 	return text
 }
 
+// withoutStack is a message in which cty does not tell that, and where in the program, a function panicked: that of log(-1, 2) does, since no number
+// is its result.
+func withoutStack(message string) string {
+	before, _, panicked := strings.Cut(message, "panic in function implementation: ")
+	if !panicked {
+		return message
+	}
+	return before + "these values have no result."
+}
+
 // pathText is a path as one would write it behind a name: .a["b"][0].
 func pathText(path cty.Path) string {
 	var b strings.Builder

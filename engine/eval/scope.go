@@ -72,7 +72,7 @@ func (s Scope) presentable(diags hcl.Diagnostics, expr hcl.Expression, ctx *hcl.
 		if unknown := s.unknownName(d, expr); unknown != nil {
 			plain.Summary, plain.Detail = unknown.Summary, unknown.Detail
 		}
-		plain.Detail = hide.text(plain.Detail)
+		plain.Detail = hide.text(withoutStack(plain.Detail))
 		out = append(out, &plain)
 	}
 	return out

@@ -117,12 +117,17 @@ func TestScopeErrors(t *testing.T) {
 		{`upcase("a")`, `There is no function named "upcase"`},
 		{`var.imag`, `does not have an attribute named "imag"`},
 		{`file("none.txt")`, `there is no file testdata/files/none.txt`},
+		{`log(-1, 2)`, `Call to function "log" failed: these values have no result.`},
+		{`(1 / 0) % 2`, `Error during operation: these values have no result.`},
 	}
 	for _, c := range cases {
 		t.Run(c.src, func(t *testing.T) {
 			v, diags := scope.Value(parse(t, c.src))
 			if !diags.HasErrors() || !strings.Contains(diags.Error(), c.want) {
 				t.Errorf("got %v, want %s", diags, c.want)
+			}
+			if strings.Contains(diags.Error(), "goroutine") {
+				t.Errorf("it tells of the program: %v", diags)
 			}
 			if v != cty.DynamicVal {
 				t.Errorf("the value is %#v", v)

@@ -219,7 +219,7 @@ func constant(expr hcl.Expression) (cty.Value, hcl.Diagnostics) {
 			"What stands here is read before anything has a value, so it cannot use %s. A local value can.", refs[0])}
 	}
 	for _, d := range diags {
-		d.Expression, d.EvalContext, d.Extra = nil, nil, nil
+		d.Expression, d.EvalContext, d.Extra, d.Detail = nil, nil, nil, withoutStack(d.Detail)
 	}
 	return cty.NilVal, diags
 }

@@ -78,3 +78,13 @@ play "s" {
   hosts        = null
   max_failures = 1.5 # ERROR: "1.5" is neither
 }
+
+play "t" {
+  hosts        = group.gpu
+  max_failures = "nan%" # ERROR: "nan%" is neither
+}
+
+play "u" {
+  hosts = group.gpu
+  batch = "nan" # ERROR: Batch takes a number of hosts such as 10, a share of them
+}

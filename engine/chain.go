@@ -146,15 +146,15 @@ func (c *chain) scripts() (scripts []remote.Script, outcomes []*pending) {
 	return scripts, outcomes
 }
 
-// send has the host begin. It returns at once.
-func (n *node) send(ctx context.Context, c *chain) {
+// send has the host begin, unless it is held back when its turn has come. It returns at once.
+func (n *node) send(ctx context.Context, c *chain, hold func(context.Context) string) {
 	scripts, outcomes := c.scripts()
 	n.chain, c.over = c, make(chan struct{})
 	n.chaining.Store(true)
 	go func() {
 		defer close(c.over)
 		defer n.chaining.Store(false)
-		for i, e := range n.transmit(ctx, scripts, nil) {
+		for i, e := range n.transmit(ctx, scripts, hold) {
 			outcomes[i].settle(e)
 		}
 	}()

@@ -173,14 +173,23 @@ func (n *node) transmit(ctx context.Context, scripts []remote.Script, hold func(
 		return notStarted(len(scripts), err)
 	}
 	defer release()
-	if hold != nil {
-		if why := hold(ctx); why != "" {
-			return notStarted(len(scripts), errors.New(why))
+	held := func() []remote.Exit {
+		if hold != nil {
+			if why := hold(ctx); why != "" {
+				return notStarted(len(scripts), errors.New(why))
+			}
 		}
+		return nil
+	}
+	if exits := held(); exits != nil {
+		return exits
 	}
 	conn, err := n.connect(ctx)
 	if err != nil {
 		return notStarted(len(scripts), err)
+	}
+	if exits := held(); exits != nil { // to connect takes its time
+		return exits
 	}
 	exits := conn.Run(ctx, scripts)
 	for _, e := range exits {

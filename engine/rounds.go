@@ -242,7 +242,7 @@ func (p *playRun) act(ctx context.Context, t *turn) {
 	n.epoch++
 	if ahead != nil {
 		p.tellTrip(n, ahead.asked(), ahead.acted(), 0)
-		n.send(ctx, ahead)
+		n.send(ctx, ahead, p.holdOf(t))
 	}
 	for _, c := range t.next.Changes {
 		if len(c.Do) == 0 {
@@ -255,6 +255,15 @@ func (p *playRun) act(ctx context.Context, t *turn) {
 			return
 		}
 	}
+}
+
+// holdOf is why the turn's first action may not be sent when its host's turn has come: a step that waits for its place has not started, and a stopped play
+// starts none. nil: it may be. A step that is decided over all hosts has started once one of them has.
+func (p *playRun) holdOf(t *turn) func(context.Context) string {
+	if t.acted || t.step.mod.IsFleet() {
+		return nil
+	}
+	return func(ctx context.Context) string { return p.haltedAt(ctx, t.step) }
 }
 
 // note remembers what became of a change.
@@ -285,6 +294,10 @@ func (p *playRun) afterFailure(ctx context.Context, t *turn, c Change, o Outcome
 	case ctx.Err() != nil:
 		t.end(event.Cancelled, "stopped while it ran: "+c.What)
 	case end == NotStarted:
+		if why := p.haltedAt(ctx, t.step); why != "" && !t.acted && !t.node().unreachable() {
+			t.cancelled(why)
+			return
+		}
 		t.unreached(o.Why)
 	case end == Lost && !c.Again && len(t.bound.asks) == 0:
 		t.end(event.Unknown, lostWords(o)+": "+o.Why)
@@ -295,7 +308,13 @@ func (p *playRun) afterFailure(ctx context.Context, t *turn, c Change, o Outcome
 // travels with the last action of the last change: it is there when the change is to be proven.
 func (p *playRun) carryOut(ctx context.Context, t *turn, c Change) (o Outcome, end AnswerState) {
 	o = Outcome{What: c.What, OK: true}
+	n := t.node()
+	defer func() { n.hold = nil }()
 	for i, action := range c.Do {
+		n.hold = nil
+		if i == 0 {
+			n.hold = p.holdOf(t)
+		}
 		if !o.OK {
 			o.Answers = append(o.Answers, Answer{})
 			continue

@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"cvsplay/engine/event"
+	"cvsplay/engine/remote"
+	"cvsplay/inventory"
+)
+
+// A host that waits for its place among those that are worked on has not started: the play that another host's failure stops does not let it, though its step
+// has nothing to ask first.
+func TestStoppedPlayStartsNoneThatWaits(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, `play "p" {
+  hosts    = group.all
+  on_error = "play"
+  step "run" "bad" {
+    command = "fail 1 bad"
+  }
+}
+`, "")
+	s.dial = func(ctx context.Context, h *inventory.Host) (remote.Conn, error) {
+		time.Sleep(50 * time.Millisecond) // the others have come to the step meanwhile
+		return s.fleet.dial(ctx, h)
+	}
+	s.tune = func(o *RunOptions) { o.Parallel = 1 }
+	told := s.once(t, runOptions{})
+	ended := map[event.Status]int{}
+	for _, status := range s.statuses() {
+		ended[status]++
+	}
+	if ended[event.Failed] != 1 || ended[event.Cancelled] != 2 {
+		t.Errorf("one host fails and two are cancelled, have %v\n%s", ended, told)
+	}
+}

@@ -241,8 +241,20 @@ func (r *run) outputs() {
 		if o.Sensitive {
 			v = v.Mark(eval.Sensitive)
 		}
-		r.emit(event.Event{Kind: event.OutputValue, Name: o.Name, Value: eval.ToJSON(v), Message: o.Description})
+		value := eval.ToJSON(v)
+		r.emit(event.Event{Kind: event.OutputValue, Name: o.Name, Value: value, Reason: r.unknownPart(v, value), Message: o.Description})
 	}
+}
+
+// unknownPart says how much of an output check mode cannot tell; "" where it tells all. In JSON what is not known is null, or left out.
+func (r *run) unknownPart(v cty.Value, asJSON json.RawMessage) string {
+	switch {
+	case !r.opts.Check || v.IsMarked() || v.IsWhollyKnown():
+		return ""
+	case slices.Contains([]string{"null", "{}", "[]"}, string(asJSON)):
+		return "known only after a run"
+	}
+	return "in part known only after a run"
 }
 
 func (r *run) close() {

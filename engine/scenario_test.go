@@ -549,6 +549,9 @@ func eventLine(e event.Event) string {
 		add("%s", e.Reason)
 	case event.OutputValue:
 		add("output %s = %s", e.Name, e.Value)
+		if e.Reason != "" {
+			return strings.Join(words, " ") + ": " + e.Reason
+		}
 	case event.Out:
 		add("%s prints %q", e.Step, e.Line+string(e.LineB64))
 	default:

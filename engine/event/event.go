@@ -31,7 +31,7 @@ const (
 	CleanupDone  Kind = "cleanup_done"  // Play, Step (that owes it), Module, Host, Status, Reason, Changes: what is owed to the end of the run
 	PlayDone     Kind = "play_done"     // Play, Seconds
 	Timings      Kind = "timings"       // Play, Seconds, Phases; only where asked for
-	OutputValue  Kind = "output_value"  // Name, Value, Message (the output's description)
+	OutputValue  Kind = "output_value"  // Name, Value, Reason (why it is not known, or not all of it), Message (the output's description)
 	RunDone      Kind = "run_done"      // Recap, ExitCode, Seconds; always the last
 )
 

@@ -44,9 +44,13 @@ func (t *transcript) value(e event.Event) {
 		for _, text := range lines {
 			t.print("  " + text)
 		}
+		t.partial(e)
 		return
 	}
 	lines := node.text()
+	if e.Reason != "" && node.empty() { // nothing of it is known
+		lines, e.Reason = []string{t.styles.faint.Render("(" + Safe(e.Reason) + ")")}, ""
+	}
 	if len(lines) == 1 && e.Message == "" {
 		t.print(title + " = " + lines[0])
 		return
@@ -55,7 +59,18 @@ func (t *transcript) value(e event.Event) {
 	for _, text := range lines {
 		t.print("  " + text)
 	}
+	t.partial(e)
 }
+
+// partial says that there is more of an output than could be told.
+func (t *transcript) partial(e event.Event) {
+	if e.Reason != "" {
+		t.print("  " + t.styles.faint.Render("("+Safe(e.Reason)+")"))
+	}
+}
+
+// empty tells whether there is nothing in the value.
+func (n node) empty() bool { return n.kind == 'n' || !n.leaf && len(n.names) == 0 && len(n.items) == 0 }
 
 // A node is a JSON value whose attributes keep their order.
 type node struct {
@@ -142,7 +157,7 @@ func (n node) text() []string {
 		}
 		return []string{`""`}
 	}
-	if (n.kind == '{' && len(n.names) == 0) || (n.kind == '[' && len(n.items) == 0) {
+	if n.empty() {
 		return []string{"none"}
 	}
 	var b bytes.Buffer

@@ -253,6 +253,13 @@ func (m *member) notify(s *Step, in *instance) {
 	}
 }
 
+// paid notes that a handler has run, where that is what the turn was. One that was cancelled before it began is owed still.
+func (m *member) paid(t *turn) {
+	if t.step.handler && (t.verdict.status != event.Cancelled || t.acted) {
+		delete(m.owed, t.step.Name)
+	}
+}
+
 // tellOwed tells of the handlers that a host was lost before.
 func (p *playRun) tellOwed(m *member) {
 	var names []string

@@ -556,12 +556,10 @@ func (p *playRun) finish(t *turn) {
 	}
 	t.settleChanges()
 	m, v := t.member, t.verdict
-	if t.step.handler {
-		if t.barred {
-			return // it is still owed, to the end of the play
-		}
-		delete(m.owed, t.step.Name)
+	if t.step.handler && t.barred {
+		return // it is still owed, to the end of the play
 	}
+	m.paid(t)
 	m.record(t.step, t.key, t.instance())
 	m.notify(t.step, t.instance())
 	p.remember(t)

@@ -144,7 +144,7 @@ func (p *playRun) limitedWords(t *turn, turns []*turn) {
 // onceForAll runs a step on the first host that the play still has; where that is lost before anything started there, on the next.
 // What it leaves is every host's.
 func (p *playRun) onceForAll(ctx context.Context, s *Step) {
-	if turns, ran := p.once[s]; ran { // in an earlier batch
+	if turns, ran := p.once[s]; ran && !s.handler { // in an earlier batch; a handler was notified anew
 		p.share(nil, s, turns)
 		return
 	}
@@ -219,6 +219,10 @@ func (p *playRun) share(from *member, s *Step, turns []*turn) {
 		}
 		p.arrive(m, s)
 		for _, t := range turns {
+			if s.handler && t.barred {
+				continue
+			}
+			m.paid(t)
 			m.record(s, t.key, t.instance())
 			m.notify(s, t.instance())
 			if t.verdict.status == event.WouldChange && !t.verdict.masked {

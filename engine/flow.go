@@ -274,9 +274,9 @@ func (p *playRun) tellOwed(m *member) {
 	}
 }
 
-// closed is the outermost block around a step whose when does not let the host in; nil: there is none. A block's when is evaluated once, when
-// the host comes to it.
-func (m *member) closed(s *Step) *block {
+// closed is the outermost block around a step whose when does not let the host in, and what that when said, or why it says nothing; nil: there is none. A
+// block's when is evaluated once, when the host comes to it.
+func (m *member) closed(s *Step) (b *block, is truth, err error) {
 	var blocks []*block
 	for r := range s.outer {
 		if r.block.when.given() {
@@ -286,9 +286,8 @@ func (m *member) closed(s *Step) *block {
 	for _, b := range slices.Backward(blocks) {
 		is, known := m.begun[b]
 		if !known {
-			var err error
 			if is, err = m.truth(b.when, cty.NilVal); err != nil {
-				return b
+				return b, is, err
 			}
 			if m.begun == nil {
 				m.begun = map[*block]truth{}
@@ -296,10 +295,10 @@ func (m *member) closed(s *Step) *block {
 			m.begun[b] = is
 		}
 		if is != yes {
-			return b
+			return b, is, nil
 		}
 	}
-	return nil
+	return nil, yes, nil
 }
 
 // bindFlow binds the steps of a play, its blocks and its handlers.

@@ -94,11 +94,10 @@ func (p *playRun) onOther(ctx context.Context, m *member, s *Step, in instanceOf
 		t.unread(ctx, "on", err)
 		return t
 	}
-	if t := newTurn(m, s, in.key); m.closed(s) != nil || s.when.given() { // what does not run, does not run there
-		t.each = in.each
-		if p.barred(ctx, t) {
-			return t
-		}
+	here := newTurn(m, s, in.key)
+	here.each = in.each
+	if p.barred(ctx, here) { // what does not run, does not run there
+		return here
 	}
 	v, err := m.value(s.on, in.each, cty.NilVal)
 	if err != nil {

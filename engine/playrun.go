@@ -320,18 +320,20 @@ func (p *playRun) begin(ctx context.Context, m *member, s *Step, in instanceOf) 
 
 // barred ends the turn of a step that its own when, or that of a block it stands in, does not let run.
 func (p *playRun) barred(ctx context.Context, t *turn) bool {
-	if b := t.member.closed(t.step); b != nil {
-		p.judgeWhen(ctx, t, b.when, fmt.Sprintf("when of block %q", b.name))
+	if b, is, err := t.member.closed(t.step); b != nil {
+		p.judgeWhen(ctx, t, b.when, is, err, fmt.Sprintf("when of block %q", b.name))
 		t.barred = t.verdict != nil
 	}
 	if t.verdict == nil && t.step.when.given() {
-		p.judgeWhen(ctx, t, t.step.when, "when")
+		is, err := t.member.truth(t.step.when, t.each)
+		p.judgeWhen(ctx, t, t.step.when, is, err, "when")
 	}
 	return t.verdict != nil
 }
 
-func (p *playRun) judgeWhen(ctx context.Context, t *turn, when Expr, what string) {
-	switch is, err := t.member.truth(when, t.each); {
+// judgeWhen ends the turn unless a when is true.
+func (p *playRun) judgeWhen(ctx context.Context, t *turn, when Expr, is truth, err error, what string) {
+	switch {
 	case err != nil:
 		t.unread(ctx, what, err)
 	case is == no:

@@ -52,13 +52,14 @@ func (s *Step) catcher() *block {
 // A fall is the way of a host out of the blocks in which a step failed: through their always parts, to the rescue that takes it.
 type fall struct {
 	from  *Step
+	why   string  // it failed
 	catch *block  // whose rescue is what comes of it; nil: the host has failed
 	also  []*Step // that failed before on the way, and are made up for with it
 }
 
 // within is a fall that began in an always part which another had led to. What nothing rescues, stays so.
 func (f *fall) within(outer *fall) *fall {
-	all := &fall{from: f.from, catch: f.catch, also: append(append(slices.Clone(f.also), outer.from), outer.also...)}
+	all := &fall{from: f.from, why: f.why, catch: f.catch, also: append(append(slices.Clone(f.also), outer.from), outer.also...)}
 	if outer.catch == nil {
 		all.catch = nil
 	}
@@ -224,7 +225,10 @@ func (p *playRun) rescued(m *member, f *fall) {
 
 // fallFrom begins the fall of a host whose step failed, and tells whether the failure is the host's: nothing rescues it.
 func (m *member) fallFrom(s *Step, t *turn) (lost bool) {
-	f := &fall{from: s}
+	f := &fall{from: s, why: fmt.Sprintf("step %q: %s", s.Name, t.verdict.reason)}
+	if t.member != m { // it ran once, elsewhere
+		f.why = fmt.Sprintf("step %q, which ran on %s: %s", s.Name, t.node().host.Name, t.verdict.reason)
+	}
 	if status := t.verdict.status; status == event.Failed || status == event.Refused {
 		f.catch = s.catcher()
 	}

@@ -647,10 +647,7 @@ func (p *playRun) lose(m *member, t *turn) {
 		}
 		return
 	}
-	m.message = fmt.Sprintf("step %q: %s", t.step.Name, t.verdict.reason)
-	if t.member != m { // it ran once, elsewhere
-		m.message = fmt.Sprintf("step %q, which ran on %s: %s", t.step.Name, t.node().host.Name, t.verdict.reason)
-	}
+	m.message = m.fall.why
 	m.node.lost = m.message
 	p.mu.Lock()
 	p.bad++

@@ -105,6 +105,9 @@ func (p *playRun) fallen(m *member, s *Step, key string) *turn {
 	t.out = true
 	t.see(p)
 	t.seen.Reach, t.seen.Why = Unreached, m.message
+	if down := m.fallAt(s.index); m.message == "" && down != nil { // it will be rescued, or may be
+		t.seen.Why = down.why
+	}
 	return t
 }
 

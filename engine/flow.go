@@ -125,7 +125,7 @@ func (c *course) fallAt(index int) *fall {
 
 // goes tells whether the host goes through a step, if nothing fails until then.
 func (m *member) goes(s *Step) bool {
-	if m.out || !m.takesPart(s) || s.handler && (!m.owed[s.Name] || m.status == event.Unknown) {
+	if m.out || !m.takesPart(s) || s.handler && (!m.owed[s.Name] || m.gone == event.Unknown) {
 		return false
 	}
 	if down := m.fallAt(s.index); down != nil {
@@ -238,7 +238,7 @@ func (m *member) fallFrom(s *Step, t *turn) (lost bool) {
 
 // awaits tells whether a failed host still has steps to go through: always parts, and handlers.
 func (m *member) awaits() bool {
-	if m.status == event.Unreachable {
+	if m.gone == event.Unreachable {
 		return false
 	}
 	return slices.ContainsFunc(m.play.plan.Steps[m.at:], m.goes)

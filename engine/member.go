@@ -19,6 +19,7 @@ type member struct {
 	part map[string]instanceOf // its instances of the fleet step under way, by key
 
 	status  event.Status // worst so far
+	gone    event.Status // how the host itself was lost: unreachable, or unknown. What ran elsewhere was lost there
 	message string       // why it is out
 	out     bool         // failed: takes no part in what follows
 	course

@@ -575,6 +575,9 @@ func (p *playRun) finish(t *turn) {
 	if !v.ignored {
 		m.status = worse(m.status, v.status)
 	}
+	if t.on == "" && (v.status == event.Unreachable || v.status == event.Unknown) {
+		m.gone = worse(m.gone, v.status)
+	}
 }
 
 // settle takes a host out of the play where one of a step's instances failed, once all of them were told: every instance runs, also

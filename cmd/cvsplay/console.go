@@ -37,7 +37,7 @@ func (a *app) consoleCommand() *cobra.Command {
 			"An expression may span several lines: it ends where its brackets and heredocs are closed. A host is contacted where host.facts are read, and\n" +
 			"no other. Without a playbook there are no var and local; of its plays, the only one's locals are seen too, or those of --play.\n\n" +
 			"From a pipe nothing but the values is printed; the exit code is 1 where an expression was wrong.",
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1, "one playbook, or none"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.console(cmd.Context(), strings.Join(args, ""), f)
 		},

@@ -38,7 +38,7 @@ func (a *app) docsCommand() *cobra.Command {
 			"    cvsplay docs --markdown > manual.md                  all modules, and what they are used with\n" +
 			"    cvsplay docs --man /usr/local/share/man              man cvsplay-run, man cvsplay-language, man cvsplay-exec_script\n" +
 			"    cvsplay docs --schema playbook > playbook.schema.json",
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1, "one module or topic, or none: without one it lists them"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case f.man != "":
@@ -169,7 +169,7 @@ func (a *app) docsPage(name string, f docsFlags) error {
 	}
 	m, ok := all[name]
 	if !ok {
-		return fmt.Errorf("there is no module %q.%s", name, eval.DidYouMean(name, append(names, all.Names()...)))
+		return fmt.Errorf("there is no module and no topic %q.%s \"cvsplay docs\" lists them", name, eval.DidYouMean(name, append(names, all.Names()...)))
 	}
 	p := pageOf(m)
 	if f.json {

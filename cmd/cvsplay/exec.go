@@ -60,7 +60,11 @@ func patternAndCommand(cmd *cobra.Command, args []string) error {
 	case dash < 0 && len(args) == 1:
 		return fmt.Errorf("exec takes a command, too: cvsplay exec %s -- uptime", engine.Quote(args[0]))
 	case dash != 1:
-		return fmt.Errorf("exec takes one pattern, then --, then the command: cvsplay exec %s -- COMMAND…", engine.Quote(args[0]))
+		say := fmt.Sprintf("exec takes one pattern, then --, then the command: cvsplay exec %s -- COMMAND…", engine.Quote(args[0]))
+		if cmd.Flags().Changed("become") {
+			say += "; an account stands right behind --become, as in --become=NAME"
+		}
+		return errors.New(say)
 	case blank(args[0]):
 		return errors.New("exec: the pattern is empty; for all hosts write all")
 	case len(args) == 1:

@@ -25,7 +25,7 @@ func (a *app) fmtCommand() *cobra.Command {
 		Use:   "fmt FILE…|-",
 		Short: "Format playbooks and inventories",
 		Long: "Format .hcl files in place and print the names of those that changed; - formats standard input to standard output. With --check\n" +
-			"nothing is written, and the exit code is 1 where a file is not formatted.",
+			"nothing is written, and the exit code is 1 where a file is not formatted. One dash, as in -check, does as well.",
 		RunE: func(_ *cobra.Command, args []string) error { return a.format(args, f) },
 	}
 	cmd.Flags().BoolVar(&f.check, "check", false, "write nothing; exit with 1 where a file is not formatted")
@@ -39,7 +39,7 @@ func (a *app) format(args []string, f fmtFlags) error {
 		return errors.New("fmt takes files, folders, or - for standard input")
 	}
 	if len(args) == 1 && args[0] == "-" {
-		return a.formatStdin()
+		return a.formatStdin(f)
 	}
 	files, err := formattable(args, f.recursive)
 	if err != nil {
@@ -65,7 +65,7 @@ func (a *app) format(args []string, f fmtFlags) error {
 	return nil
 }
 
-func (a *app) formatStdin() error {
+func (a *app) formatStdin(f fmtFlags) error {
 	src, err := io.ReadAll(a.stdin)
 	if err != nil {
 		return err
@@ -74,8 +74,23 @@ func (a *app) formatStdin() error {
 	if !ok {
 		return exitCode(codeUsage)
 	}
-	_, err = a.stdout.Write(out)
+	same := bytes.Equal(src, out)
+	switch {
+	case f.diff && !same:
+		a.printDiff("standard input", src, out)
+	case !f.check && !f.diff:
+		_, err = a.stdout.Write(out)
+	}
+	if err == nil && f.check && !same {
+		return exitCode(1)
+	}
 	return err
+}
+
+func (a *app) printDiff(name string, src, out []byte) {
+	for line := range strings.Lines(udiff.Unified(name, name, string(src), string(out))) {
+		fmt.Fprintln(a.stdout, report.Safe(strings.TrimSuffix(line, "\n")))
+	}
 }
 
 // formatted gives the formatted text; what is wrong with it has been printed when ok is false.
@@ -107,9 +122,7 @@ func (a *app) formatFile(path string, f fmtFlags) (bool, error) {
 	}
 	fmt.Fprintln(a.stdout, report.Safe(path))
 	if f.diff {
-		for line := range strings.Lines(udiff.Unified(path, path, string(src), string(out))) {
-			fmt.Fprintln(a.stdout, report.Safe(strings.TrimSuffix(line, "\n")))
-		}
+		a.printDiff(path, src, out)
 	}
 	if f.check {
 		return true, nil

@@ -29,7 +29,7 @@ func (a *app) initCommand() *cobra.Command {
 		Long: "Write playbook.hcl and inventory.hcl into a folder, by default the current one; it is made where it is not there. They run as they\n" +
 			"stand, on simulated hosts, and say what to change for machines of your own. A file that is there already is never overwritten: then\n" +
 			"nothing is written at all, and the exit code is 2.",
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1, "one folder, or none: without one it is this folder"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.init(strings.Join(args, "")) },
 	}
 }

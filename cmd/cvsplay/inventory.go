@@ -25,14 +25,14 @@ type inventoryFlags struct {
 
 func (a *app) inventoryCommand() *cobra.Command {
 	var f inventoryFlags
-	cmd := &cobra.Command{Use: "inventory", Short: "Look at an inventory, or make one of a CVS cluster file", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "inventory", Short: "Look at an inventory, or make one of a CVS cluster file", Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	list := &cobra.Command{
-		Use: "list [PATTERN]", Short: "List hosts and groups", Args: cobra.MaximumNArgs(1),
+		Use: "list [PATTERN]", Short: "List hosts and groups", Args: takes(0, 1, "one pattern of hosts, or none: without one it lists all"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.inventoryList(cmd, args, f) },
 	}
 	show := &cobra.Command{
-		Use: "show HOST", Short: "Show one host: its groups, variables and settings", Args: cobra.ExactArgs(1),
+		Use: "show HOST", Short: "Show one host: its groups, variables and settings", Args: takes(1, 1, "the name of one host"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.inventoryShow(cmd, args[0], f) },
 	}
 	show.Flags().BoolVar(&f.explain, "explain", false, "tell where each value came from")
@@ -43,7 +43,7 @@ func (a *app) inventoryCommand() *cobra.Command {
 		cmd.AddCommand(c)
 	}
 	cmd.AddCommand(&cobra.Command{
-		Use: "import FILE", Short: "Write a CVS cluster file as an inventory in HCL, to standard output", Args: cobra.ExactArgs(1),
+		Use: "import FILE", Short: "Write a CVS cluster file as an inventory in HCL, to standard output", Args: takes(1, 1, "one CVS cluster file"),
 		Example: "  cvsplay inventory import cluster.json > inventory.hcl",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.inventoryImport(args[0]) },
 	})

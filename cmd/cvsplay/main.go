@@ -24,6 +24,7 @@ type app struct {
 	stdout, stderr *os.File
 	stdin          io.Reader
 	environ        []string
+	args           []string // of the command line
 }
 
 // exitCode ends a command with a code after everything there is to say has been said.
@@ -35,8 +36,9 @@ func (exitCode) Error() string { return "exit" }
 const codeUsage = 2
 
 func (a *app) main(args []string) int {
+	a.args = args
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(spelled(args))
 	err := root.ExecuteContext(context.Background())
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
@@ -56,15 +58,19 @@ func (a *app) root() *cobra.Command {
 			"inventory at once, and says for every host and step whether it was ok, changed or failed.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noCommand,
+		Version:       versionText(),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return errors.New(err.Error() + "; see cvsplay help " + cmd.Name())
-	})
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(a.wrongFlag)
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.execCommand(), a.pingCommand(), a.initCommand(), a.validateCommand(), a.fmtCommand(), a.graphCommand(), a.consoleCommand(), a.inventoryCommand(), a.docsCommand(), a.labCommand(), a.versionCommand())
+	root.InitDefaultCompletionCmd()
+	if shells, _, err := root.Find([]string{"completion"}); err == nil && !shells.Runnable() {
+		shells.Args, shells.RunE = noCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	a.complete(root)
 	return root
 }

@@ -29,7 +29,7 @@ func (a *app) pingCommand() *cobra.Command {
 		Long: "Log in to all hosts of a pattern, or of the whole inventory, and run a shell there that changes nothing: what a run needs. It tells as which\n" +
 			"account they were reached, and why others were not; with --become, whether that account can be used. --timings tells who was slow.\n\n" +
 			"Exit codes: 0 every host was reached; 1 some was not; 2 the invocation or the inventory is wrong, and nothing was contacted.",
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1, "one pattern of hosts, or none: without one it is every host"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.ping(cmd.Context(), args, f) },
 	}
 	f.add(cmd)

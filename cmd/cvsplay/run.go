@@ -109,7 +109,7 @@ func (f *runFlags) addRun(cmd *cobra.Command) {
 // addWork adds the flags of every command that works on hosts.
 func (f *runFlags) addWork(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.IntVar(&f.parallel, "parallel", 0, "work on at most `N` hosts at the same time; 0: on all")
+	flags.Var((*hostCount)(&f.parallel), "parallel", "work on at most `N` hosts at the same time; 0: on all")
 	flags.StringVar(&f.output, "output", "auto", "auto, live, plain, json or quiet")
 	flags.StringVar(&f.jsonFile, "json-file", "", "write the events to this `file` too, one a line")
 	flags.StringVar(&f.hostKeys, "host-keys", "", "strict (the default), accept-new or off")
@@ -145,9 +145,6 @@ func (a *app) run(ctx context.Context, from source, f runFlags) error {
 	policy, err := f.policy()
 	if err != nil {
 		return err
-	}
-	if f.parallel < 0 {
-		return errors.New("--parallel: a number of hosts cannot be negative")
 	}
 	if err := a.outputKnown(f.output); err != nil {
 		return err

@@ -454,10 +454,14 @@ func (p *playRun) retry(ctx context.Context, turns []*turn, attempt int) bool {
 	for _, t := range turns {
 		t.node().clock.turn(pausing)
 	}
+	interrupt := p.run.opts.Interrupt
+	if step.sheltered() { // it goes on all the same, and what it waits for takes its time
+		interrupt = nil
+	}
 	select {
 	case <-time.After(delay):
 	case <-ctx.Done():
-	case <-p.run.opts.Interrupt:
+	case <-interrupt:
 	}
 	for _, t := range turns {
 		t.node().clock.turn(deciding)

@@ -36,3 +36,34 @@ func TestStoppedPlayStartsNoneThatWaits(t *testing.T) {
 		t.Errorf("one host fails and two are cancelled, have %v\n%s", ended, told)
 	}
 }
+
+// What is done in any case waits between its attempts also after Ctrl-C: what it waits for takes as long as ever.
+func TestAlwaysWaitsBetweenAttempts(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, `play "p" {
+  hosts = "n1"
+  block "b" {
+    step "run" "body" {
+      command = "noop"
+    }
+    always {
+      step "run" "tidy" {
+        command = "fail 1 not yet"
+        retry {
+          attempts = 3
+          delay    = "100ms"
+        }
+      }
+    }
+  }
+}
+`, "")
+	if err := s.fleet.breakBy("n1 interrupt on noop"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	told := s.once(t, runOptions{})
+	if took := time.Since(began); took < 200*time.Millisecond {
+		t.Errorf("three attempts took %s\n%s", took, told)
+	}
+}

@@ -20,3 +20,27 @@ func TestOnErrors(t *testing.T) {
 		})
 	}
 }
+
+// What a host's own steps owe to the end of the run and what those of others owe there is noted side by side.
+func TestOwedByOthersToo(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, `play "p" {
+  hosts = ["n1", "n2"]
+  step "temp" "own" {
+    when     = host.name == "n1"
+    for_each = [for i in [1, 2, 3, 4, 5, 6, 7, 8] : "own${i}"]
+    key      = each.key
+  }
+  step "temp" "guest" {
+    when     = host.name == "n2"
+    on       = "n1"
+    for_each = [for i in [1, 2, 3, 4, 5, 6, 7, 8] : "guest${i}"]
+    key      = each.key
+  }
+}
+`, "")
+	told := s.once(t, runOptions{})
+	if paid := strings.Count(told, "cleanup of"); paid != 16 || len(s.fleet.hosts["n1"].state) != 0 {
+		t.Errorf("16 are owed, and %d were paid\n%s", paid, told)
+	}
+}

@@ -35,6 +35,7 @@ type node struct {
 	epoch   int          // grows with every action begun: older answers are stale
 	touched atomic.Int64 // the same of actions of other hosts' steps that ran here
 	owner   *node        // where it is a connection for others' steps: the host itself
+	owing   sync.Mutex
 	finals  []owed
 	lost    string // why the node takes no part any more; "": it does
 

@@ -422,10 +422,10 @@ func exitWords(a Answer) string {
 // owe remembers what is owed to the end of the run, once.
 func (n *node) owe(t *turn, finals []Final) {
 	if n.owner != nil {
-		n.owner.mu.Lock()
-		defer n.owner.mu.Unlock()
 		n = n.owner
 	}
+	n.owing.Lock() // by its own steps, and by those of others that run there
+	defer n.owing.Unlock()
 	for _, f := range finals {
 		dup := false
 		for _, have := range n.finals {

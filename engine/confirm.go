@@ -27,6 +27,9 @@ func (p *playRun) confirmed(ctx context.Context, st stage) bool {
 	if p.run.opts.Confirm == nil || s.leftOut || p.haltedAt(ctx, s) != "" {
 		return true
 	}
+	if _, ran := p.once[s]; ran && !s.handler { // in an earlier batch: nothing begins
+		return true
+	}
 	var hosts []string
 	for _, m := range p.members {
 		if m.goes(s) && (!s.runOnce || len(hosts) == 0) {

@@ -89,6 +89,31 @@ play "p" {
 	}
 }
 
+// A step that ran once in an earlier batch does not begin in a later one.
+func TestConfirmOfBatches(t *testing.T) {
+	s := scenarioOf(t, txtar.Parse([]byte(`
+-- playbook.hcl --
+play "p" {
+  hosts = ["n1", "n2"]
+  batch = 1
+  step "value" "a" {
+    key   = "a"
+    value = "1"
+  }
+  step "value" "b" {
+    key      = "b"
+    value    = "1"
+    run_once = true
+  }
+}
+`)))
+	s.confirms(t, "", "", `
+a on n1: a=0 b=0 c=0
+b on n1: a=1 b=0 c=0
+a on n2: a=1 b=1 c=0
+exit code 0`)
+}
+
 func TestConfirm(t *testing.T) {
 	for name, c := range map[string]struct {
 		left string // steps that are not confirmed

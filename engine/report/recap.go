@@ -306,6 +306,11 @@ func (t *transcript) totals() {
 		}
 	}
 	t.print("")
+	if t.quiet { // where no other warning was told
+		for _, e := range t.valueless {
+			t.told("warning", t.styles.warn.Render, e.Message)
+		}
+	}
 	verdict, style := t.verdict(len(recap), bad)
 	tail := ""
 	switch n := sum[event.Changed]; {
@@ -319,7 +324,11 @@ func (t *transcript) totals() {
 	if t.quiet && t.started.Simulated {
 		tail += ", on simulated hosts"
 	}
-	t.print(style.Render(verdict) + tail)
+	if lines := wrap(verdict+tail, t.width); len(lines) == 1 {
+		t.print(style.Render(verdict) + tail)
+	} else {
+		t.printLines(lines, style)
+	}
 	if t.started.Check {
 		text := "check mode: nothing was changed; "
 		if n := sum[event.WouldChange]; n > 0 {
@@ -327,7 +336,13 @@ func (t *transcript) totals() {
 		} else {
 			text += "nothing would change"
 		}
-		t.print(t.styles.changed.Render(text))
+		t.printLines(wrap(text, t.width), t.styles.changed)
+	}
+}
+
+func (t *transcript) printLines(lines []string, style lipgloss.Style) {
+	for _, line := range lines {
+		t.print(style.Render(line))
 	}
 }
 
@@ -347,6 +362,12 @@ func (t *transcript) verdict(hosts, bad int) (string, lipgloss.Style) {
 		return fmt.Sprintf("%s of %s failed", thousands(bad), count(hosts, "host")), t.styles.badBold
 	case len(t.stopping) > 0:
 		return "stopped early: " + Safe(strings.Join(t.stopping, "; ")), t.styles.badBold
+	case code > 0 && code != 3 && len(t.valueless) > 0:
+		var names []string
+		for _, e := range t.valueless {
+			names = append(names, Safe(e.Name))
+		}
+		return fmt.Sprintf("%s, all well, but no value for the output %s", count(hosts, "host"), strings.Join(names, ", ")), t.styles.badBold
 	case code > 0 && code != 3:
 		return fmt.Sprintf("exit code %d, %s", code, count(hosts, "host")), t.styles.badBold
 	}

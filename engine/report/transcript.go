@@ -33,20 +33,21 @@ type transcript struct {
 	lines   []string // what the event at hand has to tell
 	printed bool     // something was told
 
-	started  event.Event
-	done     event.Event
-	order    map[string]int // of the inventory
-	play     *play
-	plays    int
-	folds    map[string]*stepFold
-	memo     nodeset.Memo
-	pending  warnings // of hosts, outside of steps
-	tails    map[place]*tail
-	tally    event.Tally
-	causes   *causes
-	outputs  []event.Event
-	times    []playTimes
-	stopping []string
+	started   event.Event
+	done      event.Event
+	order     map[string]int // of the inventory
+	play      *play
+	plays     int
+	folds     map[string]*stepFold
+	memo      nodeset.Memo
+	pending   warnings // of hosts, outside of steps
+	tails     map[place]*tail
+	tally     event.Tally
+	causes    *causes
+	outputs   []event.Event
+	valueless []event.Event // warnings: the outputs that have no value
+	times     []playTimes
+	stopping  []string
 
 	labelWidth, hostsWidth int
 }
@@ -81,6 +82,9 @@ func (t *transcript) handle(e event.Event) []string {
 	case event.Retry:
 		t.retry(e)
 	case event.Warning:
+		if e.Name != "" {
+			t.valueless = append(t.valueless, e)
+		}
 		t.warning(e)
 	case event.RoundTrip:
 		if t.verbose > 0 {

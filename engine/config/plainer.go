@@ -64,9 +64,9 @@ func otherFormat(src []byte, name string) *hcl.Diagnostic {
 // plain is a diagnostic of the parser in plain words. What it finds behind some errors is about nothing that a person wrote: then last is true.
 func plain(src []byte, d *hcl.Diagnostic) (better *hcl.Diagnostic, last bool) {
 	line := lineAt(src, d.Subject.Start)
-	if text := jinja.FindStringSubmatch(line); text != nil && !strings.Contains(line, `"`+text[0]) {
+	if name, ok := jinjaAt(line, d.Subject.Start.Column); ok {
 		return errorAt(*d.Subject, "Jinja in an expression", "Expressions stand without braces: write %s, with var., local. or host. in front of "+
-			"its name; inside of a text write ${…}.", text[1]), true
+			"its name; inside of a text write ${…}.", name), true
 	}
 	switch d.Summary {
 	case "Invalid expression":
@@ -109,4 +109,14 @@ func heredocBefore(src []byte, at hcl.Range) (string, hcl.Range) {
 // lineAt is the text of a position's line.
 func lineAt(src []byte, pos hcl.Pos) string {
 	return lines(src, pos.Line, pos.Line)
+}
+
+// jinjaAt is what stands in the {{ … }} that the parser stumbled over; what stands elsewhere in the line, in a text, is not to blame.
+func jinjaAt(line string, column int) (name string, ok bool) {
+	for _, at := range jinja.FindAllStringSubmatchIndex(line, -1) {
+		if at[0] < column && column <= at[1]+1 && !strings.HasSuffix(line[:at[0]], `"`) {
+			return line[at[2]:at[3]], true
+		}
+	}
+	return "", false
 }

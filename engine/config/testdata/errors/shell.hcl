@@ -10,6 +10,7 @@ play "p" {
       base=${path##*/}                  # ERROR: write $${path##*/}
       echo "${#list[@]} ${list[@]}"     # ERROR: $${#list[@]} # ERROR: $${list[@]}
       echo "${@}" "${!ref}"             # ERROR: $${@} # ERROR: $${!ref}
+      docker ps --format "x {{.ID}} ${VAR:-x}" # ERROR: write $${VAR:-x}
     EOT
   }
 

@@ -88,7 +88,7 @@ func (c *Console) lookAround(p *playRun, e Expr) {
 	}
 	p.stillIn = p.members
 	p.surveyFacts(othersFacts(e.refs))
-	p.names, p.hosts = p.hostList(), p.hostsValue()
+	p.names, p.hosts = p.hostList(), p.hostsValue(0)
 }
 
 // check finds names that there are not.

@@ -238,10 +238,19 @@ func rank(s event.Status) int {
 }
 
 // summary is play.NAME.hosts["HOST"].
-func (m *member) summary() cty.Value {
+func (m *member) summary() cty.Value { return m.summaryAt(0) }
+
+// summaryAt is the same where all hosts have come to the step with an index: those before it that the host did not go through were passed over.
+func (m *member) summaryAt(index int) cty.Value {
 	steps := map[string]cty.Value{}
 	for name, r := range m.records {
 		steps[name] = r.value()
+	}
+	past := m.asLeft(index)
+	for _, s := range m.play.plan.Steps[:index] {
+		if _, have := steps[s.Name]; !have && s.read && !s.handler {
+			steps[s.Name] = past.recordOf(s).value()
+		}
 	}
 	return cty.ObjectVal(map[string]cty.Value{
 		"status":  cty.StringVal(string(m.status)),

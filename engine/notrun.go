@@ -128,11 +128,17 @@ func (e diagError) first() *hcl.Diagnostic {
 	return nil
 }
 
-// asLeft are the hosts with what their steps have left so far: while a stage goes on, nobody looks at another host itself.
-func (p *playRun) asLeft() []*member {
+// asLeft are the hosts with what their steps have left, where all have come to the step with an index: while a stage goes on, nobody looks at another
+// host itself.
+func (p *playRun) asLeft(index int) []*member {
 	out := make([]*member, len(p.members))
 	for i, m := range p.members {
-		out[i] = &member{node: m.node, play: p, records: maps.Clone(m.records), course: course{at: m.at}}
+		out[i] = m.asLeft(index)
+		out[i].records = maps.Clone(m.records)
 	}
 	return out
+}
+
+func (m *member) asLeft(index int) *member {
+	return &member{node: m.node, play: m.play, records: m.records, course: course{at: max(m.at, index)}}
 }

@@ -114,7 +114,8 @@ func (p *playRun) survey(st stage) {
 	if st.steps[0].looksAround {
 		p.surveyFacts(st.steps[0].others)
 		p.timings.meetAll()
-		p.names, p.hosts, p.seen = p.hostList(), p.hostsValue(), p.asLeft()
+		at := st.steps[0].index
+		p.names, p.hosts, p.seen = p.hostList(), p.hostsValue(at), p.asLeft(at)
 	}
 }
 

@@ -211,8 +211,8 @@ func (p *playRun) sharedLocal(set *eval.LocalSet, name string, s eval.Scope) (ct
 	return values[name], nil
 }
 
-// hostsValue is hosts: every host of the inventory, with what its steps left in this play.
-func (p *playRun) hostsValue() cty.Value {
+// hostsValue is hosts: every host of the inventory, with what its steps left in this play before the one with an index.
+func (p *playRun) hostsValue(index int) cty.Value {
 	members := map[string]*member{}
 	for _, m := range p.members {
 		members[m.node.host.Name] = m
@@ -227,7 +227,7 @@ func (p *playRun) hostsValue() cty.Value {
 			attrs["facts"] = facts
 		}
 		if m := members[h.Name]; m != nil {
-			for name, v := range m.summary().AsValueMap() {
+			for name, v := range m.summaryAt(index).AsValueMap() {
 				if name != "message" {
 					attrs[name] = v
 				}

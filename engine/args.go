@@ -237,7 +237,7 @@ func (f Form) flaw(text string) string {
 		if _, err := regexp.Compile(text); err != nil {
 			return regexFlaw(text, err)
 		}
-	case AsAbsPath:
+	case AsAbsPath, AsGlob:
 		if strings.HasPrefix(text, "~") {
 			return fmt.Sprintf("%q: no shell reads this path, so ~ stands for nothing; write the whole path of the folder on the host", text)
 		}

@@ -353,7 +353,7 @@ func (p *Plan) bindFlow(w where, play *Play) hcl.Diagnostics {
 
 // bindFlush binds a step that only says where handlers run.
 func (p *Plan) bindFlush(w where, play *Play, in *region, decl *config.Step) (*Step, hcl.Diagnostics) {
-	s := &Step{Module: decl.Module, Name: decl.Name, in: in, decl: decl}
+	s := &Step{Module: decl.Module, Name: decl.Name, in: in, decl: decl, unit: play.unitOf(decl)}
 	body, diags := decl.Split(func(name string) bool { return name != "tags" && name != "description" })
 	_, more := body.Content(&hcl.BodySchema{})
 	for _, d := range more {

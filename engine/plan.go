@@ -268,6 +268,14 @@ func (p *Play) unit(decl *config.Unit) *unit {
 	return nil
 }
 
+// unitOf is the bound unit that a step stands in.
+func (p *Play) unitOf(decl *config.Step) *unit {
+	if u := p.unit(decl.Unit); u != nil {
+		return u
+	}
+	return p.base
+}
+
 // expand adds what the locals that are referred to refer to.
 func (p *Plan) expand(refs []eval.Reference, own *eval.LocalSet) []eval.Reference {
 	out := append([]eval.Reference(nil), refs...)

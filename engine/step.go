@@ -95,10 +95,7 @@ func (s *Step) refs() []eval.Reference {
 func (p *Plan) bindStep(w where, play *Play, in *region, decl *config.Step) (*Step, hcl.Diagnostics) {
 	s := &Step{Module: decl.Module, Name: decl.Name, in: in, decl: decl, retry: retryPlan{attempts: 1}, handler: slices.Contains(play.decl.Handlers, decl)}
 	w.before = s
-	s.unit = play.unit(decl.Unit)
-	if s.unit == nil {
-		s.unit = play.base
-	}
+	s.unit = play.unitOf(decl)
 	names, own := play.in(s.unit), p.own
 	if s.unit != nil && !s.unit.isRoot() {
 		own = s.unit.own

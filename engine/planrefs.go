@@ -102,7 +102,7 @@ func (w where) reference(r eval.Reference) hcl.Diagnostics {
 		if !w.self {
 			return wrong(r, "No self here", "\"self\" has a value only in changed_when, fail_when, until and postcondition.")
 		}
-		return nil
+		return w.resultOf(r, 0, w.before)
 	case "group":
 		return w.group(r)
 	case "play":
@@ -236,7 +236,32 @@ func (w where) playAttr(r eval.Reference) hcl.Diagnostics {
 	if diags := w.among(r, 1, "value of a play", []string{"hosts"}); diags != nil || len(r.Path) < 4 || r.InTry {
 		return diags
 	}
-	return w.among(r, 3, "value of a play's host", []string{"status", "ok", "message", "step"})
+	if diags := w.among(r, 3, "value of a play's host", []string{"status", "ok", "message", "step"}); diags != nil || r.Path[3] != "step" || len(r.Path) < 5 {
+		return diags
+	}
+	return w.stepOfPlay(r)
+}
+
+// stepOfPlay checks play.NAME.hosts["HOST"].step.NAME.ATTR.
+func (w where) stepOfPlay(r eval.Reference) hcl.Diagnostics {
+	for _, play := range w.plan.Plays {
+		if play.Name != r.Path[0] || r.Path[4] == eval.AnyKey {
+			continue
+		}
+		s, names := play.byName[r.Path[4]], []string{}
+		for _, decl := range append(slices.Clone(play.decl.Steps), play.decl.Handlers...) {
+			names = append(names, decl.Name)
+		}
+		if s == nil {
+			return w.among(r, 4, "step of play "+play.Name, names)
+		}
+		at := 5
+		if s.forEach.given() {
+			at++
+		}
+		return w.resultOf(r, at, s)
+	}
+	return nil
 }
 
 // step checks step.NAME.ATTR: the step exists, stands before, and has that result.
@@ -291,7 +316,12 @@ func (w where) result(r eval.Reference) hcl.Diagnostics {
 			return diags
 		}
 	}
-	if len(r.Path) <= at || r.InTry {
+	return w.resultOf(r, at, s)
+}
+
+// resultOf checks that the name at a place of the path is a result of the step.
+func (w where) resultOf(r eval.Reference, at int, s *Step) hcl.Diagnostics {
+	if s == nil || s.mod.Name == "" && !s.isCheck() || len(r.Path) <= at || r.InTry {
 		return nil
 	}
 	names := []string{"status", "changed", "failed", "skipped", "ok"}

@@ -279,7 +279,7 @@ func (u *unit) attributes(in *unit) ([]*config.Attr, hcl.Diagnostics) {
 		} else if v.Default == nil {
 			diags = diags.Append(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing required argument", Subject: u.decl.DeclRange.Ptr(),
 				Detail: fmt.Sprintf("%s declares the variable %q without a default: give it a value here.", u.decl.Path, v.Name)})
-			continue
+			value.Expression = hcl.StaticExpr(cty.DynamicVal, u.decl.DeclRange) // so that what reads it is not wrong, too
 		}
 		attrs = append(attrs, &config.Attr{Name: u.names + "var." + v.Name, Expr: value, NameRange: value.Range()})
 	}

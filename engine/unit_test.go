@@ -70,6 +70,9 @@ output "o" {
 				files["role/main.hcl"] = c.role
 			}
 			diags := planOf(t, files)
+			if name == "missing argument" && len(diags.Errs()) > 1 {
+				t.Errorf("what reads the argument is called wrong, too: %v", diags)
+			}
 			for _, d := range diags {
 				if strings.Contains(d.Summary+": "+d.Detail, c.want) {
 					if d.Subject == nil || filepath.Base(d.Subject.Filename) != c.at {

@@ -18,7 +18,7 @@ play "p" {
       error_message = "${hots.name}" # ERROR: There is no "hots" here. Did you mean "host"?
     }
     postcondition {
-      condition     = self.valeu == "1" # ERROR: Unsupported attribute
+      condition     = self.valeu == "1" # ERROR: Did you mean "value"?
       error_message = "${step.a.value}" # ERROR: in changed_when, fail_when, until and postcondition write self.
     }
     postcondition {

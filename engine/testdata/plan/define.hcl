@@ -184,7 +184,7 @@ play "p" {
       error_message = "no"
     }
     postcondition {
-      condition     = self.ouput == "" # ERROR: Unsupported attribute
+      condition     = self.ouput == "" # ERROR: There is no result of
       error_message = "no"
     }
   }

@@ -81,6 +81,11 @@ play "second" {
     value = play.first.host # ERROR: There is no value of a play "host". Did you mean "hosts"?
     when  = play.first.hosts["n1"].states == "ok" # ERROR: There is no value of a play's host "states". Did you mean "status"?
   }
+  step "value" "of_steps" {
+    key   = play.first.hosts["n1"].step.strat.value # ERROR: There is no step of play first "strat". Did you mean "start"?
+    value = play.first.hosts[host.name].step.start.valeu # ERROR: There is no result of value steps "valeu". Did you mean "value"?
+    when  = try(play.first.hosts["n1"].step.start.other, true)
+  }
 }
 
 play "third" {

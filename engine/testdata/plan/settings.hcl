@@ -32,7 +32,7 @@ play "p" {
     retry {
       attempts = 0 # ERROR: attempts has to be a whole number, at least 1; it counts the first attempt.
       delay    = "5" # ERROR: delay: "5" is no duration; write it like "10s".
-      until    = self.valeu == "1" # ERROR: Unsupported attribute
+      until    = self.valeu == "1" # ERROR: Did you mean "value"?
     }
   }
   step "value" "d" {

@@ -30,12 +30,9 @@ func (t *Tally) Handle(e Event) {
 		h, step := t.host(e.Host), [2]string{e.Play, e.Step}
 		h.rescued += h.failed[step]
 		delete(h.failed, step)
-	case HostDone:
-		// A host can be lost without a step of its own: a step done once for all of them failed elsewhere. Where it has an ignored
-		// failure, its worst status does not tell whether it left the play; its steps do.
-		if h := t.host(e.Host); e.Status.Bad() && h.ignored == 0 {
-			h.lost = true
-		}
+	case HostDone: // its status has no failure that was ignored. It can be lost without a step of its own: one done once for all of them failed elsewhere
+		h := t.host(e.Host)
+		h.lost = h.lost || e.Status.Bad()
 	case CleanupDone: // no step of the play, so it is not counted; but one that fails leaves something behind
 		if e.Status.Bad() {
 			t.host(e.Host).lost = true

@@ -77,8 +77,12 @@ func TestTally(t *testing.T) {
 		"an ignored failure is counted and does not make the host bad": {`
 			done a failed ignored
 			done a ok
-			host a failed`,
+			host a ok`,
 			"a: 1 ok 1 failed (1 ignored)\nbad false, changed false"},
+		"nor does it hide that the host was lost elsewhere": {`
+			done a failed ignored
+			host a failed`,
+			"a: 1 failed (1 ignored) BAD\nbad true, changed false"},
 		"an ignored failure does not hide another": {`
 			done a failed ignored
 			done a failed`,

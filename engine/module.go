@@ -114,9 +114,9 @@ type Line struct {
 // Path asks what is at a path: Answer.Path. All paths of a round trip share one stat and one hash.
 type Path struct {
 	Path   string // absolute
-	Follow bool  // follow a symbolic link at the path itself
-	Hash   bool  // SHA-256 of a regular file wanted
-	Read   int64 // up to so many bytes of a regular file wanted; a longer one gives none
+	Follow bool   // follow a symbolic link at the path itself
+	Hash   bool   // SHA-256 of a regular file wanted
+	Read   int64  // up to so many bytes of a regular file wanted; a longer one gives none
 }
 
 func (Path) question() {}

@@ -98,7 +98,7 @@ func TestPlanChoiceErrors(t *testing.T) {
 		{runOptions{tags: []string{"quik"}}, `Unknown tag; No step has the tag "quik". Did you mean "quick"?`},
 		{runOptions{skip: []string{"slow"}}, `Unknown tag; No step has the tag "slow".`},
 		{runOptions{start: "frist"}, `Unknown step; --start-at: there is no step "frist". Did you mean "first"?`},
-		{runOptions{start: "q.first"}, `Unknown step; --start-at: there is no step "q.first". Did you mean "first"?`},
+		{runOptions{start: "q.first"}, `Unknown step; --start-at: there is no step "q.first". Did you mean "p.first"?`},
 		{runOptions{tags: []string{"quick"}, start: "p.first"}, ""},
 	} {
 		_, diags := newScenario(t, playbook, planHosts).plan(c.o)

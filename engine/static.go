@@ -245,7 +245,10 @@ func (p *Plan) choose(o PlanOptions) hcl.Diagnostics {
 				s.leftOut = !tagged(s.Tags, nil, o.SkipTags)
 			}
 		}
+	}
+	for _, play := range slices.Backward(p.Plays) {
 		play.want()
+		p.wantEarlier(play)
 	}
 	if !started {
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown step", Detail: fmt.Sprintf("--start-at: there is no step %q.%s", o.StartAt, eval.DidYouMean(o.StartAt, p.stepNames()))})
@@ -257,10 +260,30 @@ func (p *Plan) stepNames() []string {
 	var names []string
 	for _, play := range p.Plays {
 		for _, s := range play.Steps {
-			names = append(names, s.Name)
+			names = append(names, s.Name, play.Name+"."+s.Name)
 		}
 	}
 	return names
+}
+
+// wantEarlier marks the steps of earlier plays that chosen ones of this play refer to.
+func (p *Plan) wantEarlier(play *Play) {
+	refs := slices.Clone(play.Hosts.refs)
+	for _, s := range play.Steps {
+		if !s.leftOut || s.wanted {
+			refs = append(refs, s.refs()...)
+		}
+	}
+	for _, r := range refs {
+		if r.Root != "play" || len(r.Path) < 5 || r.Path[3] != "step" { // play.NAME.hosts["HOST"].step.NAME
+			continue
+		}
+		for _, earlier := range p.Plays {
+			if on := earlier.byName[r.Path[4]]; on != nil && earlier.Name == r.Path[0] {
+				on.wanted = true
+			}
+		}
+	}
 }
 
 // want marks the steps that chosen ones refer to, and those these refer to.

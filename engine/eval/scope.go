@@ -1,10 +1,12 @@
 package eval
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
@@ -71,6 +73,11 @@ func (s Scope) presentable(diags hcl.Diagnostics, expr hcl.Expression, ctx *hcl.
 		plain.Expression, plain.EvalContext, plain.Extra = nil, nil, nil
 		if unknown := s.unknownName(d, expr); unknown != nil {
 			plain.Summary, plain.Detail = unknown.Summary, unknown.Detail
+		}
+		if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallUnknownDiagExtra](d); ok && call.CalledFunctionNamespace() == "" {
+			// The parser suggests any that is near, another one each time.
+			name := call.CalledFunctionName()
+			plain.Detail = fmt.Sprintf("There is no function named %q.%s", name, DidYouMean(name, slices.Sorted(maps.Keys(s.Functions))))
 		}
 		plain.Detail = hide.text(withoutStack(plain.Detail))
 		out = append(out, &plain)

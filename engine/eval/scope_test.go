@@ -141,6 +141,16 @@ func TestScopeErrors(t *testing.T) {
 	}
 }
 
+// What is nearest is suggested, and the same each time.
+func TestScopeSuggestsTheNearestFunction(t *testing.T) {
+	scope := testScope()
+	for range 20 { // "one" is near, too
+		if _, diags := scope.Value(parse(t, `node("n[1-2]")`)); !strings.Contains(diags.Error(), `Did you mean "nodes"?`) {
+			t.Fatalf("got %v", diags)
+		}
+	}
+}
+
 func TestConvert(t *testing.T) {
 	scope := testScope()
 	cases := []struct {

@@ -92,7 +92,11 @@ func (a *app) inventoryList(cmd *cobra.Command, args []string, f inventoryFlags)
 		fmt.Fprintf(a.stdout, "%-16s %s\n", report.Safe(g), report.Safe(folded(both(inv.Groups[g].Hosts, names))))
 	}
 	fmt.Fprintf(a.stdout, "%-16s %s\n", "all", report.Safe(folded(names)))
-	fmt.Fprintf(a.stdout, "%d hosts\n", len(names))
+	hosts := "hosts"
+	if len(names) == 1 {
+		hosts = "host"
+	}
+	fmt.Fprintf(a.stdout, "%d %s\n", len(names), hosts)
 	return nil
 }
 

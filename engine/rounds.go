@@ -291,6 +291,8 @@ func (t *turn) note(c Change, o Outcome) {
 // afterFailure ends the turn where no further question could settle what became of an action; end is how that action ended.
 func (p *playRun) afterFailure(ctx context.Context, t *turn, c Change, o Outcome, end AnswerState) {
 	switch {
+	case ctx.Err() != nil && end == NotStarted && !t.acted:
+		t.cancelled("stopped before it began: " + c.What)
 	case ctx.Err() != nil:
 		t.end(event.Cancelled, "stopped while it ran: "+c.What)
 	case end == NotStarted:

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,5 +66,29 @@ func TestAlwaysWaitsBetweenAttempts(t *testing.T) {
 	told := s.once(t, runOptions{})
 	if took := time.Since(began); took < 200*time.Millisecond {
 		t.Errorf("three attempts took %s\n%s", took, told)
+	}
+}
+
+// A second Ctrl-C cancels the step that runs, and those that wait for their place: these were not stopped while they ran.
+func TestKilledBeforeItBegan(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, `play "p" {
+  hosts = group.all
+  step "run" "long" {
+    command = "noop"
+  }
+}
+`, "")
+	if err := s.fleet.breakBy("* kill on noop"); err != nil {
+		t.Fatal(err)
+	}
+	s.dial = func(ctx context.Context, h *inventory.Host) (remote.Conn, error) {
+		time.Sleep(50 * time.Millisecond) // the others have come to the step meanwhile
+		return s.fleet.dial(ctx, h)
+	}
+	s.tune = func(o *RunOptions) { o.Parallel = 1 }
+	told := s.once(t, runOptions{})
+	if strings.Count(told, "stopped while it ran") != 1 || strings.Count(told, "cancelled stopped before it began: run") != 2 {
+		t.Errorf("one was killed, and two had not begun:\n%s", told)
 	}
 }

@@ -9,8 +9,13 @@ import (
 	"cvsplay/engine/eval"
 )
 
-// scripts are the arguments whose text a shell reads.
-var scripts = []string{"script", "unless", "only_if", "setup_script"}
+// scripts are the arguments whose text a shell reads, and how else a value comes into each.
+var scripts = []struct{ name, instead string }{
+	{"script", `Hand it over with args ("$1") or env, or write`},
+	{"unless", "Hand it over with env, or write"}, // the args are the script's alone
+	{"only_if", "Hand it over with env, or write"},
+	{"setup_script", "Write"},
+}
 
 // plainFunctions give numbers, bools, or texts that are meant to be read as they stand.
 var plainFunctions = []string{
@@ -22,8 +27,8 @@ var plainFunctions = []string{
 func scriptTemplates(t *text) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, step := range t.steps() {
-		for _, name := range scripts {
-			attr := step.Body.Attributes[name]
+		for _, script := range scripts {
+			attr := step.Body.Attributes[script.name]
 			if attr == nil {
 				continue
 			}
@@ -34,8 +39,7 @@ func scriptTemplates(t *text) hcl.Diagnostics {
 			for _, part := range template.Parts {
 				if !t.harmless(part, nil) {
 					diags = append(diags, hint("script-template", part.Range(), "This value becomes part of the script's text: a blank, a quote or a $ in "+
-						"it is read by the shell. "+
-						"Hand it over with args (\"$1\") or env, or write ${shellquote(…)}."))
+						"it is read by the shell. "+script.instead+" ${shellquote(…)}."))
 				}
 			}
 		}

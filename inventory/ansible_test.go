@@ -139,3 +139,24 @@ func TestReadsAsAnsibleDoes(t *testing.T) {
 		}
 	}
 }
+
+// What has no end is not read to it.
+func TestListsWithoutAnEnd(t *testing.T) {
+	for _, source := range []string{`source "ansible" "a" {
+  file   = "/dev/zero"
+  reader = "builtin"
+}`, `source "ssh_config" "a" {
+  file = "/dev/zero"
+}`} {
+		if inv, diags := parse(t, source, inventory.Options{Env: testEnv}); inv != nil || !strings.Contains(diags, "/dev/zero is larger than 64 MiB") {
+			t.Errorf("%s: %s", source, diags)
+		}
+	}
+	inv, diags := parse(t, `host "a" {}`, inventory.Options{Env: testEnv})
+	if inv == nil {
+		t.Fatal(diags)
+	}
+	if _, err := inv.Match("@/dev/zero", inventory.MatchOptions{}); err == nil || !strings.Contains(err.Error(), "is larger than 64 MiB") {
+		t.Errorf("a list of hosts: %v", err)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -15,7 +14,7 @@ import (
 
 // MatchOptions say where a pattern may look besides the inventory.
 type MatchOptions struct {
-	ReadFile func(path string) ([]byte, error) // for @FILE; os.ReadFile by default
+	ReadFile func(path string) ([]byte, error) // for @FILE; by default the file
 	Failed   func() ([]string, error)          // for @failed; nil: there is no playbook whose last run could be meant
 }
 
@@ -47,7 +46,7 @@ func (e *MatchError) Error() string {
 // no host. Errors are *MatchError, but for those of MatchOptions.
 func (inv *Inventory) Match(pattern string, o MatchOptions) ([]string, error) {
 	if o.ReadFile == nil {
-		o.ReadFile = os.ReadFile
+		o.ReadFile = readText
 	}
 	m := &matcher{inv: inv, o: o, pattern: pattern}
 	terms, err := m.terms(pattern)

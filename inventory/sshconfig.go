@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -318,16 +319,19 @@ func sshSettings(h *Host, name string, values map[string]string) error {
 	return errors.Join(err1, err2, err3)
 }
 
-// readText reads a file that may be a list of hosts, of any size up to that of a program's.
+// readText reads a file that may be a list of hosts, of any size up to that of a program's. What is no file may have no end.
 func readText(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
+	file, err := os.Open(path)
+	if err != nil {
 		return nil, err
-	case info.IsDir():
-		return nil, fmt.Errorf("%s is a folder", path)
-	case info.Size() > maxList:
-		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxList>>20)
 	}
-	return os.ReadFile(path)
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder", path)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxList+1))
+	if err == nil && len(text) > maxList {
+		err = fmt.Errorf("%s is larger than %d MiB", path, maxList>>20)
+	}
+	return text, err
 }

@@ -102,7 +102,9 @@ func (m *member) addSteps(steps map[string]cty.Value, r eval.Reference) {
 		return
 	}
 	for _, s := range m.play.plan.Steps {
-		steps[s.Name] = m.stepValue(s)
+		if !s.handler { // no name of step is one
+			steps[s.Name] = m.stepValue(s)
+		}
 	}
 }
 

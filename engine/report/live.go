@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -46,13 +47,32 @@ func Live(w io.Writer, o Options) *LiveReport {
 	r.began = r.now()
 	width, height := o.size(w)
 	r.program = tea.NewProgram(&screen{report: r, styles: r.transcript.styles, width: width, height: height},
-		tea.WithOutput(w), tea.WithInput(nil), tea.WithoutSignalHandler(), tea.WithoutBracketedPaste(), tea.WithFPS(30))
+		tea.WithOutput(fromTheLeft(w)), tea.WithInput(nil), tea.WithoutSignalHandler(), tea.WithoutBracketedPaste(), tea.WithFPS(30))
 	go func() {
 		defer close(r.ended)
 		_, r.failed = r.program.Run()
 	}()
 	return r
 }
+
+// fromTheLeft is w, where all that is drawn begins in the first column: the ^C that a terminal shows has moved the cursor away from it.
+func fromTheLeft(w io.Writer) io.Writer {
+	if f, ok := w.(*os.File); ok { // whose size is asked for
+		return leftFile{f}
+	}
+	return leftWriter{w}
+}
+
+type leftWriter struct{ io.Writer }
+
+func (w leftWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(append([]byte{'\r'}, p...))
+	return max(n-1, 0), err
+}
+
+type leftFile struct{ *os.File }
+
+func (f leftFile) Write(p []byte) (int, error) { return leftWriter{f.File}.Write(p) }
 
 // Handle takes e; it is drawn later.
 func (r *LiveReport) Handle(e event.Event) {

@@ -330,3 +330,38 @@ func TestHostileTextDoesNotReachTheTerminal(t *testing.T) {
 		t.Errorf("%U was drawn", r)
 	}
 }
+
+// What a terminal shows of Ctrl-C moves the cursor: nothing may be drawn from where that left it.
+func TestLiveDrawsFromTheLeft(t *testing.T) {
+	var w writes
+	s := newStream()
+	s.run(event.Event{Playbook: "x.hcl", Inventory: []string{"y"}}, "n1")
+	s.begin("p", "n1", "exec_script a")
+	s.start("a", "n1")
+	r := report.Live(&w, liveOptions)
+	play(r, s.events)
+	time.Sleep(300 * time.Millisecond)
+	r.Abort()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.all) == 0 {
+		t.Fatal("nothing was drawn")
+	}
+	for _, text := range w.all {
+		if !strings.HasPrefix(text, "\r") {
+			t.Errorf("drawn from where the cursor was: %q", text)
+		}
+	}
+}
+
+type writes struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, string(p))
+	return len(p), nil
+}

@@ -151,6 +151,6 @@ func (r *run) keep(p *playRun) {
 		r.over[p.plan] = map[string]cty.Value{}
 	}
 	for _, m := range p.members {
-		r.over[p.plan][m.node.host.Name] = m.summary()
+		r.over[p.plan][m.node.host.Name] = m.summary(len(p.plan.Steps))
 	}
 }

@@ -237,11 +237,9 @@ func rank(s event.Status) int {
 	return -1
 }
 
-// summary is play.NAME.hosts["HOST"].
-func (m *member) summary() cty.Value { return m.summaryAt(0) }
-
-// summaryAt is the same where all hosts have come to the step with an index: those before it that the host did not go through were passed over.
-func (m *member) summaryAt(index int) cty.Value {
+// summary is play.NAME.hosts["HOST"], where all hosts have come to the step with an index: those before it that the host did not go through were passed
+// over.
+func (m *member) summary(index int) cty.Value {
 	steps := map[string]cty.Value{}
 	for name, r := range m.records {
 		steps[name] = r.value()

@@ -229,7 +229,7 @@ func (p *playRun) hostsValue(index int) cty.Value {
 			attrs["facts"] = facts
 		}
 		if m := members[h.Name]; m != nil {
-			for name, v := range m.summaryAt(index).AsValueMap() {
+			for name, v := range m.summary(index).AsValueMap() {
 				if name != "message" {
 					attrs[name] = v
 				}

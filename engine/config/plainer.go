@@ -52,8 +52,8 @@ func otherFormat(src []byte, name string) *hcl.Diagnostic {
 	at := rangeAt(src, name, 0, len(first))
 	switch {
 	case strings.HasSuffix(name, ".yml") || strings.HasSuffix(name, ".yaml"):
-		return errorAt(at, "Not HCL", "This file is YAML by its name. A playbook is HCL: play \"NAME\" { hosts = …, step \"MODULE\" \"NAME\" { … } }. "+
-			"An inventory of Ansible is read as it is, by an inventory with source \"ansible\" \"NAME\" { file = \"…\" }.")
+		return errorAt(at, "Not HCL", "This file is YAML by its name. A playbook is HCL: play \"NAME\" { hosts = …, step \"MODULE\" \"NAME\" { … } }; "+
+			"a file of variables has NAME = VALUE, one a line, or is JSON by its name. An inventory of Ansible is read as it is, by an inventory with source \"ansible\" \"NAME\" { file = \"…\" }.")
 	case iniSection.Match(first):
 		return errorAt(at, "Not HCL", "This looks like an inventory of Ansible in INI. It is read as it is, by an inventory with source "+
 			"\"ansible\" \"NAME\" { file = \"…\" }.")

@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -222,22 +220,6 @@ func TestLargeStdinWhileOutputFlows(t *testing.T) {
 	})
 }
 
-// alive lists processes whose command line holds the word.
-func alive(t *testing.T, word string) []string {
-	t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []string
-	for _, f := range files {
-		if b, err := os.ReadFile(f); err == nil && bytes.Contains(b, []byte(word)) {
-			found = append(found, f+" "+string(bytes.ReplaceAll(b, []byte{0}, []byte(" "))))
-		}
-	}
-	return found
-}
-
 // A word to find a test's own processes by: a number of seconds to sleep.
 func sleepWord(n int) string {
 	return fmt.Sprintf("98765%d.%d", n, time.Now().UnixNano()%1_000_000_000)
@@ -288,7 +270,7 @@ func killedInTime(t *testing.T, h *shell.Host, name, text, word string, foreign 
 			t.Errorf("%s: script %d: %s, want %s", name, i, show(e), want[i])
 		}
 	}
-	if left := alive(t, word); len(left) > 0 || len(got[1].Survivors) > 0 {
+	if left := remotetest.Alive(t, word); len(left) > 0 || len(got[1].Survivors) > 0 {
 		t.Errorf("%s: survivors: %q, told: %q", name, left, got[1].Survivors)
 	}
 }
@@ -296,17 +278,15 @@ func killedInTime(t *testing.T, h *shell.Host, name, text, word string, foreign 
 func TestTimeLimitSparesWhatEarlierScriptsLeft(t *testing.T) {
 	eachShell(t, func(t *testing.T, h *shell.Host) {
 		word := sleepWord(7)
-		got := h.Run(t.Context(), []remote.Script{
-			{Text: "( nohup sleep " + word + " >/dev/null 2>&1 & ); until pgrep -f '^sleep " + word + "' >/dev/null; do :; done"},
-			{Text: "sleep 100", Limit: 100 * time.Millisecond},
-		})
-		if got[1].State != remote.TimedOut {
-			t.Fatal(show(got[1]))
+		h.Run(t.Context(), []remote.Script{{Text: "( nohup sleep " + word + " >/dev/null 2>&1 & )"}})
+		defer remotetest.Kill(t, word)
+		got := h.Run(t.Context(), []remote.Script{{Text: "sleep 100", Limit: 100 * time.Millisecond}})
+		if got[0].State != remote.TimedOut {
+			t.Fatal(show(got[0]))
 		}
-		if left := alive(t, word); len(left) != 1 {
+		if left := remotetest.Alive(t, word); len(left) != 1 {
 			t.Errorf("the daemon of another script: %q", left)
 		}
-		h.Run(t.Context(), []remote.Script{{Text: "pkill -f 'sleep " + word + "'"}})
 	})
 }
 
@@ -342,7 +322,7 @@ func TestContextEnds(t *testing.T) {
 				t.Errorf("script %d: %s, want %s", i, show(e), want[i])
 			}
 		}
-		if left := alive(t, word); len(left) > 0 {
+		if left := remotetest.Alive(t, word); len(left) > 0 {
 			t.Errorf("survivors: %q", left)
 		}
 		if e := h.Run(t.Context(), []remote.Script{{Text: "echo again"}})[0]; show(e) != `ended 0 "again\n" ""` {
@@ -370,7 +350,7 @@ func TestCloseKills(t *testing.T) {
 		if e := (<-exits)[0]; e.State != remote.Lost || e.Why != "connection closed" {
 			t.Error(show(e))
 		}
-		if left := alive(t, word); len(left) > 0 {
+		if left := remotetest.Alive(t, word); len(left) > 0 {
 			t.Errorf("survivors: %q", left)
 		}
 		if e := h.Run(t.Context(), []remote.Script{{}})[0]; show(e) != `not started 0 "" "" (connection closed)` {

@@ -120,7 +120,7 @@ func TestCarriedProgramThatTakesTooLong(t *testing.T) {
 	want(t, got[0], `ended 0 "a\n" ""`)
 	want(t, got[1], `timed out 0 "" "" (took longer than 300ms)`)
 	want(t, got[2], `ended 0 "after\n" ""`)
-	if left := alive(t, w); len(left) > 0 {
+	if left := remotetest.Alive(t, w); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
 }

@@ -21,22 +21,6 @@ import (
 	"cvsplay/engine/remote/ssh"
 )
 
-// alive lists the processes of this machine whose command line holds the word.
-func alive(t testing.TB, word string) []string {
-	t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []string
-	for _, f := range files {
-		if b, err := os.ReadFile(f); err == nil && bytes.Contains(b, []byte(word)) {
-			found = append(found, f+" "+string(bytes.ReplaceAll(b, []byte{0}, []byte(" "))))
-		}
-	}
-	return found
-}
-
 // eventually waits for a condition that must come.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
@@ -90,9 +74,9 @@ func TestConnectionKilledInTheMiddle(t *testing.T) {
 	}
 
 	// The next connection ends what the lost one left running, before it does anything else.
-	eventually(t, "the lost script runs on", func() bool { return len(alive(t, w)) > 0 })
+	eventually(t, "the lost script runs on", func() bool { return len(remotetest.Alive(t, w)) > 0 })
 	works(t, d)
-	if left := alive(t, w); len(left) > 0 {
+	if left := remotetest.Alive(t, w); len(left) > 0 {
 		t.Errorf("left running: %q", left)
 	}
 }
@@ -125,7 +109,7 @@ func TestHalfOpenConnection(t *testing.T) {
 	proxy.Close()
 	proxy.Set(remotetest.Faults{})
 	settled(t, before+3) // proxy's and test's own
-	for _, p := range alive(t, w) {
+	for _, p := range remotetest.Alive(t, w) {
 		pid, _, _ := strings.Cut(strings.TrimPrefix(p, "/proc/"), "/")
 		remotetest.Run(t, "kill", "-9", pid)
 	}
@@ -155,7 +139,7 @@ func TestTimeLimitOverSSH(t *testing.T) {
 			})
 			want(t, got[0], `timed out 0 "" "" (took longer than 300ms)`)
 			want(t, got[1], `ended 0 "after\n" ""`)
-			if left := alive(t, w); len(left) > 0 || len(got[0].Survivors) > 0 {
+			if left := remotetest.Alive(t, w); len(left) > 0 || len(got[0].Survivors) > 0 {
 				t.Errorf("survivors: %q, told %q", left, got[0].Survivors)
 			}
 		})
@@ -172,7 +156,7 @@ func TestSurvivorsAreListed(t *testing.T) {
 	if e.State != remote.TimedOut || !strings.Contains(strings.Join(e.Survivors, "\n"), " sleep") {
 		t.Errorf("%s, survivors %q", show(e), e.Survivors)
 	}
-	remotetest.Run(t, "pkill", "-9", "-f", w)
+	remotetest.Kill(t, w)
 }
 
 func TestCloseLeavesNothing(t *testing.T) {
@@ -201,7 +185,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if e := (<-exits)[0]; e.State != remote.Lost || e.Why != "connection closed" {
 		t.Error(show(e))
 	}
-	if left := alive(t, w); len(left) > 0 {
+	if left := remotetest.Alive(t, w); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
 	if err := p.Close(); err != nil {
@@ -302,7 +286,7 @@ func TestBecomeKillsAndHidesThePassword(t *testing.T) {
 	want(t, got[1], `ended 0 "root's own\n" ""`)
 	want(t, got[2], `timed out 0 "" "" (took longer than 300ms)`)
 	want(t, got[3], `ended 0 "0\n" ""`)
-	if left := alive(t, w); len(left) > 0 {
+	if left := remotetest.Alive(t, w); len(left) > 0 {
 		t.Errorf("survivors: %q", left)
 	}
 }

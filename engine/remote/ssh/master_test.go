@@ -87,8 +87,8 @@ func TestMaster(t *testing.T) {
 			// A third session is one too many for the server: it gets a connection of ours.
 			w := word()
 			e := run(t, c, remote.Script{Text: "sleep " + w, Limit: 1})
-			if e.State != remote.TimedOut || len(alive(t, w)) > 0 {
-				t.Errorf("%s; left: %q", show(e), alive(t, w))
+			if e.State != remote.TimedOut || len(remotetest.Alive(t, w)) > 0 {
+				t.Errorf("%s; left: %q", show(e), remotetest.Alive(t, w))
 			}
 			if n := s.logins(); n != 2 {
 				t.Errorf("%d logins, want the master's and one of ours", n)
@@ -117,7 +117,7 @@ func TestMasterThatEnds(t *testing.T) {
 		t.Error(show(e))
 	}
 	works(t, d) // its socket is still there
-	if left := alive(t, w); len(left) > 0 || s.logins() != 2 {
+	if left := remotetest.Alive(t, w); len(left) > 0 || s.logins() != 2 {
 		t.Errorf("left: %q, %d logins", left, s.logins())
 	}
 }

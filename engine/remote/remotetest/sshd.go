@@ -150,6 +150,7 @@ func Key(t testing.TB, path string, options ...string) string {
 	if len(options) == 0 {
 		options = []string{"-t", "ed25519", "-N", ""}
 	}
+	Need(t, "ssh-keygen")
 	Run(t, append([]string{"ssh-keygen", "-q", "-C", "cvsplay test", "-f", path}, options...)...)
 	return path
 }

@@ -16,7 +16,6 @@ func TestLawsOnTheLab(t *testing.T) {
 	modtest.Laws(t, modtest.LabFleet(t, 3), withDefined(t), everyCase())
 }
 
-// Not beside other tests: those that wait for its cluster would take the places of its cases, which run side by side.
 func TestLawsOnTheCluster(t *testing.T) {
 	t.Parallel()
 	modtest.Laws(t, modtest.ClusterFleet(t), withDefined(t), everyCase())

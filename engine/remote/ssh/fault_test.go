@@ -109,10 +109,7 @@ func TestHalfOpenConnection(t *testing.T) {
 	proxy.Close()
 	proxy.Set(remotetest.Faults{})
 	settled(t, before+3) // proxy's and test's own
-	for _, p := range remotetest.Alive(t, w) {
-		pid, _, _ := strings.Cut(strings.TrimPrefix(p, "/proc/"), "/")
-		remotetest.Run(t, "kill", "-9", pid)
-	}
+	remotetest.Kill(t, w)
 }
 
 func TestIdleConnectionThatBroke(t *testing.T) {

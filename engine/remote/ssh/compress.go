@@ -49,11 +49,12 @@ var errNoGzip = errors.New("the host cannot unpack")
 // An inputCloser is a process that can be told that no more input comes.
 type inputCloser interface{ CloseInput() error }
 
-// uploadCompressed sends the content packed into a file that is there and empty.
+// uploadCompressed sends the content packed into a file that is there and empty. The host opens it before it is ready: later, where the upload was broken
+// off, it would make the file anew that was removed by then.
 func (c *conn) uploadCompressed(ctx context.Context, path string, r io.Reader) error {
 	mark := shell.Nonce()
 	file := shell.Quote(path)
-	program := fmt.Sprintf("echo %s ready\ngzip -dc >>%s && { sync %s 2>/dev/null || sync; }\ncode=$?\necho %s $code $(wc -c <%s)\nexit\n", mark, file, file, mark, file)
+	program := fmt.Sprintf("exec 3>>%s || exit\necho %s ready\ngzip -dc >&3 && { sync %s 2>/dev/null || sync; }\ncode=$?\necho %s $code $(wc -c <%s)\nexit\n", file, mark, file, mark, file)
 	p, err := c.start(ctx, order{command: shell.CarryingLine("", []byte(program)), bulk: true})
 	if err != nil {
 		return err
